@@ -1,0 +1,1 @@
+"""Floor 4: the embedded Kubernetes API over the store. Knows no serving kind; never imports the loop engine."""

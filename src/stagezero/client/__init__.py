@@ -1,0 +1,1 @@
+"""Floor 2: the Kubernetes client, watch and informer caches; the transport is given. The only road to the API."""

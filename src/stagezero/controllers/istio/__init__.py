@@ -1,0 +1,1 @@
+"""Knative's Istio layer: KIngress to VirtualService, and its readiness."""

@@ -1,0 +1,1 @@
+"""Knative Serving: Service, Configuration, Revision, Route, PodAutoscaler, ServerlessService."""

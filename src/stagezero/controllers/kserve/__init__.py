@@ -1,0 +1,1 @@
+"""KServe: InferenceService to Knative Service and VirtualService, runtime selection, status."""

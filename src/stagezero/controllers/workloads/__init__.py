@@ -1,0 +1,1 @@
+"""Deployment, ReplicaSet, Service endpoints, scheduling and garbage collection."""

@@ -1,0 +1,1 @@
+"""Pure decisions of the mesh: objects to Envoy resources."""

@@ -1,0 +1,1 @@
+"""One file a framework: load a model folder, predict on decoded instances."""

@@ -1,0 +1,1 @@
+"""Floor 4: pods to processes: volumes, model download, probes, logs, environments, the supervisor."""
