@@ -1,1 +1,4 @@
-"""Floor 1: the nouns. One module a group: fields, defaults, checks, printed columns, schema. Pure data."""
+"""Floor 1: the nouns, one module a group.
+
+Fields, defaults, checks, printed columns, schema. Pure data.
+"""

@@ -1,1 +1,4 @@
-"""Floor 2: the Kubernetes client, watch and informer caches; the transport is given. The only road to the API."""
+"""Floor 2: the Kubernetes client, watches and informer caches; the transport is given.
+
+The only road to the API.
+"""

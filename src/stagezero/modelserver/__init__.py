@@ -1,1 +1,1 @@
-"""Floor 4: what runs inside a pod: transports, handlers, registry, runtimes. Does not know the API."""
+"""Floor 4: what runs inside a pod: transports, handlers, registry, runtimes."""

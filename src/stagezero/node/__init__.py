@@ -1,1 +1,1 @@
-"""Floor 4: pods to processes: volumes, model download, probes, logs, environments, the supervisor."""
+"""Floor 4: pods to processes: volumes, models, probes, logs, environments, the supervisor."""

@@ -1,1 +1,1 @@
-"""Floor 2: versioned objects (get, list, put-if, delete, watch-from). Opened by the API server alone."""
+"""Floor 2: versioned objects (get, list, put-if, delete, watch). Opened by the API server alone."""
