@@ -92,6 +92,15 @@ class Client:
         path = kind.resource.path(key.namespace, key.name, subresource)
         await self.request("POST", path, body=msgspec.json.encode(body))
 
+    async def create_raw(self, path: str, body: Raw) -> None:
+        """Create an object given as JSON at a collection's path."""
+        await self.request("POST", path, body=msgspec.json.encode(body))
+
+    async def patch_raw(self, path: str, patch: Raw) -> None:
+        """Merge-patch the object at a path."""
+        data = msgspec.json.encode(patch)
+        await self.request("PATCH", path, body=data, content_type=MERGE_PATCH)
+
     async def delete(
         self, kind: type[T], key: Key, uid: str = "", grace_s: int | None = None
     ) -> None:
