@@ -1,0 +1,1 @@
+"""Images as locked Python environments: the catalogue of names, and what is built from it."""
