@@ -86,6 +86,30 @@ class Encode(Protocol):
         ...
 
 
+class Watching(Protocol):
+    """An open watch, an AsyncIterator of changes.
+
+    A cancelled wait for the next change (a time-out, say) loses nothing.
+    """
+
+    def __aiter__(self) -> AsyncIterator[Change]:
+        """Iterate from where the last iteration ended."""
+        ...
+
+    async def __anext__(self) -> Change:
+        """Wait for the next change; StopAsyncIteration when the watch or the store is closed."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The version up to which nothing is left to read: what a bookmark may say."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the iteration, also where another task waits for the next change."""
+        ...
+
+
 class Store(Protocol):
     """Versioned objects. All methods are called on one event loop."""
 
@@ -122,11 +146,11 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self, collection: str, since: int, namespace: str = "") -> AsyncIterator[Change]:
+    def watch(self, collection: str, since: int, namespace: str = "") -> Watching:
         """Yield every change after version `since`, in order, until closed.
 
-        Raises Compacted when `since` is too old, also later, when a slow reader fell behind the
-        bounded history.
+        Raises Compacted when `since` is too old (at the call), also later (at an iteration), when
+        a slow reader fell behind the bounded history.
         """
         ...
 
