@@ -4,6 +4,9 @@ from typing import Any
 
 from stagezero.api.base import Raw
 
+OWNED_METADATA = ("labels", "annotations", "ownerReferences", "finalizers")
+"""The metadata that a plan may want."""
+
 JsonValue = Any
 """Any JSON value; the border where structure is not known."""
 
@@ -65,9 +68,7 @@ def desired_patch(before: Raw, desired: Raw, is_builtin: bool) -> Raw:
     """
     patch: Raw = {}
     wanted = {
-        name: value
-        for name, value in desired.get("metadata", {}).items()
-        if name in ("labels", "annotations", "ownerReferences", "finalizers")
+        name: value for name, value in desired.get("metadata", {}).items() if name in OWNED_METADATA
     }
     metadata = overlay(before.get("metadata", {}), wanted)
     if metadata:
