@@ -8,6 +8,7 @@ write returns; what the loops derive (`DERIVED`) is committed, and flushed with 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
@@ -76,6 +77,18 @@ class Compacted(Exception):
 
 class StoreFailed(Exception):
     """The store could not write (disk full, I/O error); nothing of the write is kept."""
+
+
+class StoreBusy(StoreFailed):
+    """Another process has the state open; `holder` is its pid as it wrote it down."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        who = f"process {holder}" if holder else "another process"
+        super().__init__(
+            f"the state in {path.parent} is in use by {who}; stop that one first, "
+            "or choose another state directory"
+        )
+        self.path, self.holder = path, holder
 
 
 class Encode(Protocol):
