@@ -26,6 +26,7 @@ from functools import cached_property
 from pathlib import Path
 
 from stagezero.kit.filelock import FileLock
+from stagezero.kit.singleflight import SingleFlight
 from stagezero.node.images.build import Build, BuildOrder
 from stagezero.node.images.errors import EnvironmentInUse, EnvironmentNotFound
 from stagezero.node.images.image import Environment, Image, Interpreter
@@ -56,22 +57,12 @@ class _Identity:
     digest: str
 
 
-class _SharedBuild:
-    def __init__(self) -> None:
-        self.listeners: list[ProgressCallback] = []
-        self.task: asyncio.Task[None]
-
-    def tell(self, progress: BuildProgress) -> None:
-        for listener in self.listeners:
-            listener(progress)
-
-
 class Environments:
     """Finds, builds and removes environments under one root."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._builds: dict[str, _SharedBuild] = {}
+        self._builds: SingleFlight[str, BuildProgress, None] = SingleFlight("build")
 
     def find(self, image: Image) -> Environment | None:
         """Return the image's environment if it is complete, without waiting for anything."""
@@ -95,27 +86,14 @@ class Environments:
         if found is not None:
             return found
         identity = self._identity(image)
-        build = self._builds.get(identity.digest)
-        if build is None:
-            build = self._builds[identity.digest] = _SharedBuild()
-            build.task = asyncio.create_task(
-                self._build(image, identity, build.tell), name=f"build of {image.names[0]}"
-            )
-            build.task.add_done_callback(lambda task: self._ended(identity.digest, task))
-        build.listeners.append(progress)
-        try:
-            await asyncio.shield(build.task)
-        finally:
-            build.listeners.remove(progress)
+        await self._builds.run(
+            identity.digest, lambda tell: self._build(image, identity, tell), progress
+        )
         return self._environment(identity.digest)
 
     async def close(self) -> None:
         """End the builds under way; what they left behind is removed."""
-        tasks = [build.task for build in self._builds.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._builds.close()
 
     def infos(self) -> list[EnvironmentInfo]:
         """Return what there is under the root, most recently used first."""
@@ -181,11 +159,6 @@ class Environments:
 
     def _lock(self, digest: str) -> FileLock:
         return FileLock(self._root / ".locks" / digest)
-
-    def _ended(self, digest: str, task: asyncio.Task[None]) -> None:
-        del self._builds[digest]
-        if not task.cancelled():
-            task.exception()  # every caller may have gone; the failure is in the log then
 
     async def _build(self, image: Image, identity: _Identity, tell: ProgressCallback) -> None:
         lock = self._lock(identity.digest)
