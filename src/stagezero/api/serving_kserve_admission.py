@@ -1,7 +1,7 @@
 """Defaulting and validation of InferenceServices, with the words of KServe 0.8's webhooks.
 
 Defaulting rewrites a framework key (`sklearn:`) to `model:` with its runtime; validation denies
-what no runtime could serve. The pod mutator adds the model's download to an InferenceService's pods.
+what no runtime could serve. The pod mutator adds the model's download to new pods.
 All three are pure; where 0.8 appends its defaults again on every update, ours replaces them.
 """
 

@@ -146,8 +146,9 @@ def _merge(base: Raw, overlay: Raw) -> Raw:
     sizes = {**base.get("resources", {})}
     for name, amounts in overlay.get("resources", {}).items():
         old = sizes.get(name)
-        both = isinstance(old, dict) and isinstance(amounts, dict)
-        sizes[name] = {**old, **amounts} if both else amounts
+        if isinstance(old, dict) and isinstance(amounts, dict):
+            amounts = {**old, **amounts}
+        sizes[name] = amounts
     if sizes:
         merged["resources"] = sizes
     return merged
