@@ -151,7 +151,9 @@ class Database:
 
     def close(self) -> None:
         """Move everything into the file and let others have it."""
-        with contextlib.suppress(sqlite3.Error):
+        # On a full disk the content stays in the log, which must then be on the disk itself.
+        with contextlib.suppress(OSError, sqlite3.Error):
+            os.fdatasync(self._wal)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
         os.close(self._wal)

@@ -15,7 +15,7 @@ from stagezero.store.base import Durability, Encode, Stored, StoreFailed, StoreK
 from stagezero.store.database import Database
 from stagezero.store.history import HistoryLimits, Watcher
 from stagezero.store.index import Index, Wish
-from stagezero.store.writer import Write, Writer
+from stagezero.store.writer import Pace, Write, Writer
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -23,17 +23,21 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class SqliteStore:
     """A `Store` in a file; made by `open`."""
 
-    def __init__(self, database: Database, index: Index) -> None:
+    def __init__(self, database: Database, index: Index, pace: Pace) -> None:
         self._path = database.path
         self._index = index
         self._allotted = index.version
         self._on_the_way: dict[StoreKey, asyncio.Future[Stored]] = {}
         self._is_closed = False
-        self._writer = Writer(database, self._settle)
+        self._writer = Writer(database, self._settle, pace)
 
     @classmethod
     async def open(
-        cls, path: Path, limits: HistoryLimits | None = None, boot_id: str | None = None
+        cls,
+        path: Path,
+        limits: HistoryLimits | None = None,
+        boot_id: str | None = None,
+        pace: Pace | None = None,
     ) -> "SqliteStore":
         """Open or make the file `path` (mode 0600) and read all of it.
 
@@ -43,7 +47,7 @@ class SqliteStore:
         # Versions before the start are compacted: their history died with the last process.
         index = Index(database.version, limits)
         index.load(found)
-        return cls(database, index)
+        return cls(database, index, pace or Pace())
 
     @property
     def version(self) -> int:

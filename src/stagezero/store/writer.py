@@ -2,7 +2,7 @@
 
 Writes come in by `submit`; all that have arrived while the last group was written make the next
 one. A group with a user's write in it is forced to the disk before it is reported, a group of
-derived ones is reported when committed and forced within `FLUSH_S`. Groups are reported to the
+derived ones is reported when committed and forced within `Pace.flush_s`. Groups are reported to the
 event loop in the order in which they were submitted, each with the error that it failed with.
 """
 
@@ -21,17 +21,23 @@ from stagezero.store.database import Database
 
 log = logging.getLogger(__name__)
 
-# How long a derived write may be committed without being on the disk.
-FLUSH_S = 0.010
 # The statement for a group is compiled by size, and a huge group delays everybody in it.
 _GROUP_WRITES = 64
 _GROUP_BYTES = 4 * 1024 * 1024
-# The log is emptied when nothing happens, and in the midst of work only when it gets big.
-_IDLE_S = 0.25
-_WAL_IDLE_BYTES = 1024 * 1024
-_WAL_BUSY_BYTES = 24 * 1024 * 1024
-# After a failed flush or checkpoint (a full disk, most likely).
-_RETRY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When the writer forces derived writes to the disk and moves the log into the file."""
+
+    # How long a derived write may be committed without being on the disk.
+    flush_s: float = 0.010
+    # The log is emptied when nothing happens, and in the midst of work only when it gets big.
+    idle_s: float = 0.25
+    idle_wal_bytes: int = 1024 * 1024
+    busy_wal_bytes: int = 24 * 1024 * 1024
+    # After a failed flush or checkpoint (a full disk, most likely).
+    retry_s: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,13 @@ class Writer:
     """Runs the thread; `settled` is called on the event loop for each group, with its error."""
 
     def __init__(
-        self, database: Database, settled: Callable[[Sequence[Write], Exception | None], None]
+        self,
+        database: Database,
+        settled: Callable[[Sequence[Write], Exception | None], None],
+        pace: Pace,
     ) -> None:
         self._database = database
+        self._pace = pace
         self._settled = settled
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
@@ -123,8 +133,8 @@ class Writer:
         now_s = time.monotonic()
         if self._database.has_unflushed:
             return max(0.0, self._flush_due_s - now_s)
-        if self._database.wal_bytes >= _WAL_IDLE_BYTES:
-            return max(_IDLE_S, self._tidy_from_s - now_s)
+        if self._database.wal_bytes >= self._pace.idle_wal_bytes:
+            return max(self._pace.idle_s, self._tidy_from_s - now_s)
         return None
 
     def _commit(self, group: list[Write]) -> None:
@@ -133,30 +143,29 @@ class Writer:
         was_flushed = not self._database.has_unflushed
         try:
             self._database.commit(changes, is_forced)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:  # the second for text that is not Unicode
             failure = error
             self._report(lambda: self._settled(group, failure))
         else:
             self._report(lambda: self._settled(group, None))
         if was_flushed:
-            self._flush_due_s = time.monotonic() + FLUSH_S
+            self._flush_due_s = time.monotonic() + self._pace.flush_s
         self._tidy(is_idle=False)
 
     def _tidy(self, is_idle: bool) -> None:
         """Flush and empty the log as far as it is time; errors are tried again later."""
-        now_s = time.monotonic()
-        database = self._database
+        now_s, database, pace = time.monotonic(), self._database, self._pace
+        # Idle time counts from the flush: a pause of ten milliseconds is not yet rest.
+        rests = is_idle and not database.has_unflushed
         try:
-            if database.has_unflushed:
-                if now_s >= self._flush_due_s:
-                    database.flush()
-            elif is_idle and database.wal_bytes >= _WAL_IDLE_BYTES and now_s >= self._tidy_from_s:
-                database.checkpoint()
-            if database.wal_bytes >= _WAL_BUSY_BYTES and now_s >= self._tidy_from_s:
+            if database.has_unflushed and now_s >= self._flush_due_s:
+                database.flush()
+            limit_bytes = pace.idle_wal_bytes if rests else pace.busy_wal_bytes
+            if database.wal_bytes >= limit_bytes and now_s >= self._tidy_from_s:
                 database.checkpoint()
         except sqlite3.Error as error:
-            log.error("cannot tidy %s: %s; trying again in %g s", database.path, error, _RETRY_S)
-            self._flush_due_s = self._tidy_from_s = now_s + _RETRY_S
+            log.error("cannot tidy %s: %s; again in %g s", database.path, error, pace.retry_s)
+            self._flush_due_s = self._tidy_from_s = now_s + pace.retry_s
 
     def _report(self, report: Callable[[], None]) -> None:
         # The loop may be gone when a program ends without `stop`.
