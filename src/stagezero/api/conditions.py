@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from stagezero.api.base import Condition
-from stagezero.kit.clock import rfc3339
+from stagezero.api.times import write_time
 
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 INFO = "Info"
@@ -27,5 +27,5 @@ def settle(
         known = old.get(condition.type)
         is_same = known is not None and known.status == condition.status
         since = known.last_transition_time if known is not None and is_same else None
-        settled.append(replace(condition, last_transition_time=since or rfc3339(now)))
+        settled.append(replace(condition, last_transition_time=since or write_time(now)))
     return settled

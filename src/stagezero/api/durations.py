@@ -2,12 +2,9 @@
 
 from datetime import datetime
 
+from stagezero.api.times import parse_time
+
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
-
-
-def parse_time(text: str) -> datetime:
-    """Read an RFC 3339 time; without a zone it would not be one of the API's times."""
-    return datetime.fromisoformat(text)
 
 
 def age(since: str | None, now: datetime) -> str:

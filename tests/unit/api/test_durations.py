@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stagezero.api.durations import age, human_duration, parse_time
+from stagezero.api.durations import age, human_duration
+from stagezero.api.times import parse_time, write_time
 
 DAY = 86400
 
@@ -48,3 +49,12 @@ def test_age_of_nothing_is_unknown() -> None:
 
 def test_micro_times_are_read() -> None:
     assert parse_time("2026-01-01T00:00:00.250000Z").microsecond == 250000
+
+
+def test_a_written_time_reads_back() -> None:
+    moment = datetime(2026, 1, 1, 12, 30, 5, tzinfo=UTC)
+    assert parse_time(write_time(moment)) == moment
+
+
+def test_a_time_without_zone_is_utc() -> None:
+    assert parse_time("2026-01-01T00:00:00").tzinfo is UTC
