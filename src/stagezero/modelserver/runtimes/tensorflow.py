@@ -97,21 +97,24 @@ class TensorFlowModel:
         return np.array(messages, dtype=object)
 
     def warm_up(self) -> None:
-        """Run the default signature once, so that no request pays for its first call."""
+        """Run the default signature, so that no request pays for its first calls."""
         signature = self.signatures.get(DEFAULT_SIGNATURE)
         if signature is None:
             return
         specs = signature.inputs.values()
         if any(spec.datatype == STRING or spec.shape is None for spec in specs):
             return  # no made-up text is sure to be a good one
-        inputs = {
-            spec.name: np.zeros([size or 1 for size in spec.shape or ()], dtype=spec.datatype)
-            for spec in specs
-        }
-        try:
-            self.run(DEFAULT_SIGNATURE, inputs)
-        except (InvalidInput, PredictionFailed) as error:
-            log.warning("the model refused zeros, it starts cold: %s", error)
+        # TensorFlow prepares again when the batch is first more than one.
+        for batch in (1, 2):
+            inputs = {
+                spec.name: np.zeros([size or batch for size in spec.shape or ()], spec.datatype)
+                for spec in specs
+            }
+            try:
+                self.run(DEFAULT_SIGNATURE, inputs)
+            except (InvalidInput, PredictionFailed) as error:
+                log.warning("the model refused zeros, it starts cold: %s", error)
+                return
 
 
 class TensorFlowRuntime:
