@@ -16,7 +16,7 @@ from stagezero.api.base import Key, Raw, T, decode, to_raw
 from stagezero.client.transport import Transport
 from stagezero.kit.http import JSON, Request, Response, WatchFrame
 
-MERGE_PATCH = "application/merge-patch+json"
+AS_MERGE_PATCH = {"content-type": "application/merge-patch+json"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Client:
         """Merge-patch an object (RFC 7386); a resourceVersion in the patch is a precondition."""
         path = kind.resource.path(key.namespace, key.name, subresource)
         body = msgspec.json.encode(patch)
-        response = await self.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        response = await self.request("PATCH", path, body=body, headers=AS_MERGE_PATCH)
         return decode(kind, response.body)
 
     async def post(self, kind: type[T], key: Key, subresource: str, body: Raw) -> None:
@@ -99,7 +99,7 @@ class Client:
     async def patch_raw(self, path: str, patch: Raw) -> None:
         """Merge-patch the object at a path."""
         data = msgspec.json.encode(patch)
-        await self.request("PATCH", path, body=data, content_type=MERGE_PATCH)
+        await self.request("PATCH", path, body=data, headers=AS_MERGE_PATCH)
 
     async def delete(
         self, kind: type[T], key: Key, uid: str = "", grace_s: int | None = None
@@ -119,10 +119,19 @@ class Client:
         self, kind: type[T], since: str, namespace: str = "", fields: str = ""
     ) -> AsyncIterator[AsyncIterator[WatchFrame]]:
         """Open a watch on a collection from version `since`; frames carry encoded objects."""
-        query = {"watch": "true", "resourceVersion": since, "allowWatchBookmarks": "true"}
+        query = {"allowWatchBookmarks": "true"}
         if fields:
             query["fieldSelector"] = fields
-        request = Request("GET", kind.resource.path(namespace), query, self._headers)
+        async with self.watch_path(kind.resource.path(namespace), since, query) as frames:
+            yield frames
+
+    @asynccontextmanager
+    async def watch_path(
+        self, path: str, since: str, query: Mapping[str, str]
+    ) -> AsyncIterator[AsyncIterator[WatchFrame]]:
+        """Open a watch on a collection by its path."""
+        asked = {"watch": "true", "resourceVersion": since, **query}
+        request = Request("GET", path, asked, self._headers)
         async with self._transport.watch(request) as frames:
             yield frames
 
@@ -133,10 +142,11 @@ class Client:
         query: Mapping[str, str] | None = None,
         *,
         body: bytes = b"",
-        content_type: str = JSON,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Send any request; raises the `api.errors` error that a refusal names."""
-        headers = {**self._headers, "content-type": content_type} if body else self._headers
+        content = {"content-type": JSON} if body else {}
+        headers = {**self._headers, **content, **(headers or {})}
         response = await self._transport.send(Request(method, path, query or {}, headers, body))
         if response.status >= 400:
             raise errors.from_status(_status_of(response), response.status)

@@ -11,7 +11,7 @@ import msgspec
 from stagezero.api import errors
 from stagezero.api.base import Key, Object, Raw, T, controller_of, to_raw
 from stagezero.client.cache import Caches
-from stagezero.client.client import MERGE_PATCH, Client
+from stagezero.client.client import AS_MERGE_PATCH, Client
 from stagezero.runtime.difference import OWNED_METADATA, desired_patch, exact
 from stagezero.runtime.events import Recorder
 from stagezero.runtime.plan import Plan, warning
@@ -139,6 +139,6 @@ class Carrier:
         metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
         path = thing.resource.path(thing.metadata.namespace, thing.metadata.name, subresource)
         body = msgspec.json.encode({**patch, "metadata": metadata})
-        response = await self._client.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        response = await self._client.request("PATCH", path, body=body, headers=AS_MERGE_PATCH)
         self._caches.of(type(thing)).note(response.body)
         return response.body
