@@ -136,16 +136,21 @@ def _limit(spec: Spec) -> None:
     os.umask(spec.umask)
     os.chdir(spec.cwd)
     if not spec.keep_capabilities:
-        if os.geteuid() == 0 and not spec.user:
-            unwanted = set(_ALL_CAPABILITIES) - _KEPT_CAPABILITIES
-            linux.drop_capabilities(tuple(sorted(unwanted)))
-        linux.forbid_new_privileges()
+        give_up_powers(is_root=os.geteuid() == 0 and not spec.user)
     if spec.gid is not None:
         if os.geteuid() == 0:
             os.setgroups([])
         os.setresgid(spec.gid, spec.gid, spec.gid)
     if spec.uid is not None:
         os.setresuid(spec.uid, spec.uid, spec.uid)
+
+
+def give_up_powers(*, is_root: bool) -> None:
+    """What is executed next has at most the powers that a container is given."""
+    if is_root:
+        unwanted = set(_ALL_CAPABILITIES) - _KEPT_CAPABILITIES
+        linux.drop_capabilities(tuple(sorted(unwanted)))
+    linux.forbid_new_privileges()
 
 
 def _found(program: str, env: Mapping[str, str]) -> str:

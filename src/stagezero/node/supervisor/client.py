@@ -82,6 +82,7 @@ class SupervisorClient:
         self._next_id = 0
         self._processes: dict[str, Process] = {}
         self._connected = asyncio.Event()
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._listeners: list[Callable[[Process], None]] = []
         self.pid = 0
 
@@ -109,7 +110,7 @@ class SupervisorClient:
         answer = await self._ask({"op": "start", "spec": spec.to_json()})
         return _process(answer["process"])
 
-    async def signal(
+    async def send_signal(
         self, process_id: str, number: signal.Signals, *, is_group: bool = False, final: bool = True
     ) -> None:
         """Signal a process; one that ended or is not known is left in peace."""
@@ -122,6 +123,20 @@ class SupervisorClient:
                 "final": final,
             }
         )
+
+    async def ended(self, process_id: str) -> None:
+        """Wait until a process has ended for good, or is not known any more."""
+        while (process := self._processes.get(process_id)) is not None and not process.has_exited:
+            changed = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(process_id, []).append(changed)
+            await changed
+
+    async def end_process(self, process_id: str, number: signal.Signals) -> None:
+        """Signal a process and its group, wait for the end, forget it."""
+        if process_id in self._processes:
+            await self.send_signal(process_id, number, is_group=True)
+            await self.ended(process_id)
+            await self.forget(process_id)
 
     async def forget(self, process_id: str) -> None:
         """Let the supervisor drop the record of a process that has ended."""
@@ -232,6 +247,9 @@ class SupervisorClient:
             self._announce(process)
 
     def _announce(self, process: Process) -> None:
+        for waiting in self._waiting.pop(process.id, ()):
+            if not waiting.done():
+                waiting.set_result(None)
         for listener in self._listeners:
             listener(process)
 

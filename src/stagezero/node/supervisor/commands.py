@@ -91,6 +91,7 @@ class Running:
 
 
 def _prepare(command: Command) -> None:
+    is_root = os.geteuid() == 0
     # All are opened before any is entered: the way to /proc may differ inside.
     entered = []
     for name, flag in _JOINABLE:
@@ -100,3 +101,4 @@ def _prepare(command: Command) -> None:
     for descriptor, flag in entered:
         linux.join_namespace(f"/proc/self/fd/{descriptor}", flag)
     os.chdir(command.cwd)
+    child.give_up_powers(is_root=is_root)
