@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import obstore.exceptions
@@ -18,6 +19,7 @@ from stagezero.node.storage.errors import (
     ModelInvalid,
     ModelNotFound,
     SourceUnreachable,
+    StorageError,
 )
 from stagezero.node.storage.sink import CHUNK_BYTES, Sink
 from stagezero.node.storage.source import Manifest, RemoteFile, Variables, safe_name
@@ -26,7 +28,7 @@ _RETRY = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 # The time-out of a request is for the whole body, however large; silence is what tells of an end.
 _CLIENT = {"connect_timeout": "5s", "read_timeout": "60s", "timeout": "7d"}
 _CAUSE = re.compile(r'(?:message|error): "([^"]+)"')
-_STATUS = re.compile(r"status code: (\d{3} [\w ]+)")
+_STATUS = re.compile(r"status code: (\d{3}) ([A-Za-z -]*[A-Za-z])")
 
 
 class ObjectSource:
@@ -67,15 +69,23 @@ class ObjectSource:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:
-            raise self._not_found() from error
-        except (
-            obstore.exceptions.PermissionDeniedError,
-            obstore.exceptions.UnauthenticatedError,
-        ) as error:
-            raise ModelDenied(f"Access to {self._uri} was denied.", self._anonymous) from error
-        except obstore.exceptions.BaseError as error:
-            raise SourceUnreachable(self._uri, _reason(str(error))) from error
+        except (FileNotFoundError, obstore.exceptions.BaseError) as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: Exception) -> StorageError:
+        # A failed listing is a GenericError whatever the status; a failed read has its own class.
+        answered = _STATUS.search(str(error))
+        status = int(answered.group(1)) if answered else 0
+        if isinstance(error, FileNotFoundError) or status == HTTPStatus.NOT_FOUND:
+            return self._not_found()
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return ModelDenied(f"Access to {self._uri} was denied.", self._anonymous)
+        if answered:
+            return SourceUnreachable(self._uri, f"it answered {' '.join(answered.groups())}")
+        if "invalid path" in str(error):
+            first_line = str(error).partition("\n")[0]
+            return ModelInvalid(f"{self._uri} has an object with an unsafe name: {first_line}")
+        return SourceUnreachable(self._uri, _cause(str(error)))
 
 
 def gcs_source(uri: str, env: Variables) -> ObjectSource:
@@ -141,9 +151,6 @@ def _remote_file(name: str, meta: Any) -> RemoteFile:
     return RemoteFile(safe_name(name), meta["size"], said, location=meta["path"])
 
 
-def _reason(text: str) -> str:
-    status = _STATUS.search(text)
+def _cause(text: str) -> str:
     causes = _CAUSE.findall(text)
-    if status:
-        return f"it answered {status.group(1).strip()}"
     return str(causes[-1]) if causes else text.partition("\n")[0][:300]

@@ -22,7 +22,7 @@ def open_source(uri: str, env: Variables) -> Source:
         return LocalSource(uri, Path(uri.removeprefix("file://")))
     if _WEB.match(uri):
         return WebSource(uri, env)
-    if uri.startswith("/") or ("://" not in uri and Path(uri).exists()):
+    if uri.startswith("/") or (uri and "://" not in uri and Path(uri).exists()):
         return LocalSource(uri, Path(uri))
     raise ModelInvalid(
         f"Cannot recognize storage type for {uri}\n'gs://', 's3://', 'file://', and 'http://' "
