@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from stagezero.kit.filelock import FileLock
 from stagezero.store.base import Change, ChangeType, StoreBusy, Stored, StoreFailed, StoreKey
@@ -58,13 +59,13 @@ class Database:
         self.wal_bytes = 0
 
     @classmethod
-    def open(cls, path: Path, boot_id: str) -> "Database":
+    def open(cls, path: Path, boot_id: str) -> Self:
         """Open or make the file; StoreBusy if another process has it, StoreFailed if unusable."""
         try:
             lock = _lock(path)
         except OSError as error:
             raise StoreFailed(f"cannot open the state file {path}: {error}") from error
-        opened: Database | None = None
+        opened: Self | None = None
         try:
             opened = cls(path, _connect(path), lock)
             opened._prepare(boot_id)

@@ -23,6 +23,7 @@ from stagezero.store.base import (
     VersionConflict,
 )
 from stagezero.store.database import REBOOT_JUMP, Database
+from stagezero.store.index import Index
 from stagezero.store.sqlite import SqliteStore
 from stagezero.store.writer import Pace
 
@@ -162,6 +163,36 @@ def test_the_newest_version_survives_a_checkpoint(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version, data FROM objects").fetchall() == [(2, None)]
     connection.close()
+
+
+class CountedDatabase(Database):
+    """Counts how often it is forced to the disk by itself."""
+
+    flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+        super().flush()
+
+
+async def test_a_stream_of_derived_writes_does_not_put_off_their_flush(path: Path) -> None:
+    database = CountedDatabase.open(path, "boot")
+    store = SqliteStore(database, Index(), Pace(flush_s=0.03))
+    version: int | None = None
+    async with asyncio.timeout(3):
+        while database.flushes < 3:  # never a pause between two writes
+            version = await put(store, durability=DERIVED, expected=version)
+    await store.close()
+
+
+async def test_an_intent_flushes_the_derived_writes_before_it(path: Path) -> None:
+    database = CountedDatabase.open(path, "boot")
+    store = SqliteStore(database, Index(), Pace(flush_s=60))
+    await put(store, "derived", durability=DERIVED)
+    before = database.has_unflushed
+    await put(store, "intent", durability=INTENT)
+    assert (before, database.has_unflushed, database.flushes) == (True, False, 0)
+    await store.close()
 
 
 # Files
