@@ -5,7 +5,6 @@ Deleting one deletes its objects first: the definition waits, terminating, until
 """
 
 import re
-from typing import Any
 
 import msgspec
 
@@ -149,17 +148,20 @@ def mistakes(raw: Raw, old: Raw | None) -> list[FieldError]:
     found = [*_name_mistakes(raw), *_version_mistakes(spec)]
     if old is not None:
         before = old["spec"]
-        for path in ("group", "scope"):
-            if spec[path] != before[path]:
-                found.append(_immutable(f"spec.{path}", spec[path]))
-        for path in ("plural", "kind"):
-            if spec["names"][path] != before["names"][path]:
-                found.append(_immutable(f"spec.names.{path}", spec["names"][path]))
+        names, names_before = spec["names"], before["names"]
+        found += [
+            *_changed("spec", spec, before, ("group", "scope")),
+            *_changed("spec.names", names, names_before, ("plural", "kind")),
+        ]
     return found
 
 
-def _immutable(path: str, value: Any) -> FieldError:
-    return field_errors.invalid_value(path, value, "field is immutable")
+def _changed(path: str, now: Raw, before: Raw, fixed: tuple[str, ...]) -> list[FieldError]:
+    return [
+        field_errors.invalid_value(f"{path}.{name}", now[name], "field is immutable")
+        for name in fixed
+        if now[name] != before[name]
+    ]
 
 
 def _name_mistakes(raw: Raw) -> list[FieldError]:

@@ -112,7 +112,7 @@ class Groups:
         ]
 
     def _subresources_of(self, one: Served) -> list[tuple[str, str, tuple[str, ...]]]:
-        found = []
+        found: list[tuple[str, str, tuple[str, ...]]] = []
         if one.has_status:
             found.append(("status", one.kind, _STATUS_VERBS))
         if one.scale is not None:

@@ -1,4 +1,4 @@
-"""Metadata: what the server sets, what nobody may change, and whether names and labels are valid."""
+"""Metadata: what the server sets, what nobody may change, and whether names are valid."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""OpenAPI v3 of what is served, one document a group and version: for `kubectl explain` and patches.
+"""OpenAPI v3 of what is served, one document a version: for `kubectl explain` and patches.
 
 kubectl finds a kind through the paths, reads its schema, and takes from PATCH's parameters that the
 server validates fields and knows dry runs.

@@ -32,7 +32,7 @@ class _Pruner:
     def resource(self, raw: Raw, schema: Raw, path: str) -> Raw:
         """An object with apiVersion, kind and metadata of its own."""
         rest = {name: item for name, item in raw.items() if name not in _OF_EVERY_OBJECT}
-        pruned = {name: raw[name] for name in ("apiVersion", "kind") if name in raw}
+        pruned: Raw = {name: raw[name] for name in ("apiVersion", "kind") if name in raw}
         if "metadata" in raw:
             pruned["metadata"] = self.value(
                 raw["metadata"], self._metadata, _join(path, "metadata")
@@ -56,6 +56,9 @@ class _Pruner:
         keeps_all = bool(schema.get(_PRESERVE)) or additional is True
         pruned: Raw = {}
         for name, item in value.items():
+            if item is None and name == "creationTimestamp":
+                # Generators of YAML write it into every template; it never means anything.
+                continue
             inner = properties.get(name)
             if inner is None and isinstance(additional, dict):
                 inner = additional
@@ -91,7 +94,7 @@ def default_tree(schema: Raw) -> Raw | None:
             tree[key] = branch
     if "additionalProperties" in tree:
         # Named properties are not additional ones, whether or not they have defaults.
-        known = {name: {} for name in schema.get("properties") or {}}
+        known: Raw = {name: {} for name in schema.get("properties") or {}}
         tree["properties"] = {**known, **properties}
     return tree if tree.keys() - {"nullable"} else None
 

@@ -1,11 +1,11 @@
-"""Paths of the API: `/api/v1/…` and `/apis/GROUP/VERSION/…` become a `Target`, anything else is None.
+"""Paths of the API: `/api/v1/…` and `/apis/GROUP/VERSION/…` become a `Target`.
 
 Pure text work: whether the resource exists is the catalogue's business.
 """
 
 from dataclasses import dataclass
 
-# Under /namespaces/NAME these words are subresources of the namespace itself, not collections in it.
+# Under /namespaces/NAME these words are subresources of the namespace, not collections in it.
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 

@@ -1,13 +1,13 @@
 """The API server: one handler from requests to responses, over a store, whoever carries the bytes.
 
-It knows Kubernetes' rules and no serving kind: kinds come as classes or as CustomResourceDefinitions,
+It knows Kubernetes' rules and no serving kind: kinds come as classes or CustomResourceDefinitions,
 their rules as admission, the node's streams as extra subresources.
 """
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -53,6 +53,13 @@ class Kinds:
     subresources: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
 
 
+class _Verb(NamedTuple):
+    """What a subresource allows, and who does it."""
+
+    methods: tuple[str, ...]
+    run: Callable[[Call], Awaitable[bytes]]
+
+
 class ApiServer:
     """Answers requests; `handle` never raises but for the caller's own cancellation."""
 
@@ -70,6 +77,11 @@ class ApiServer:
         self._reads = Reads(objects)
         self._writes = Writes(objects, shaper, self._deletion, clock)
         self._subresources = Subresources(objects, shaper, self._deletion, clock)
+        self._verbs = {
+            ("pods", "binding"): _Verb(("POST",), self._subresources.bind),
+            ("pods", "eviction"): _Verb(("POST",), self._subresources.evict),
+            ("namespaces", "finalize"): _Verb(("PUT",), self._subresources.finalize),
+        }
         self._documentation = Documentation(self._catalogue, tuple(kinds.subresources))
         self._watches: set[Watch] = set()
         self._is_closed = False
@@ -167,24 +179,19 @@ class ApiServer:
         raise errors.MethodNotAllowed(_NO_METHOD)
 
     async def _on_subresource(self, call: Call, method: str) -> Response:
-        subresources = self._subresources
-        collection, name = call.served.collection, call.target.subresource
+        name = call.target.subresource
         if name == "scale" and call.served.scale is not None:
             if method in ("GET", "HEAD"):
-                return _json(call, subresources.get_scale(call))
-            run: Callable[[Call], Awaitable[bytes]] | None = subresources.write_scale
-            allowed = ("PUT", "PATCH")
+                return _json(call, self._subresources.get_scale(call))
+            verb = _Verb(("PUT", "PATCH"), self._subresources.write_scale)
         else:
-            run, allowed = {
-                ("pods", "binding"): (subresources.bind, ("POST",)),
-                ("pods", "eviction"): (subresources.evict, ("POST",)),
-                ("namespaces", "finalize"): (subresources.finalize, ("PUT",)),
-            }.get((collection, name), (None, ()))
-        if run is None:
-            raise errors.NotFound(_NO_RESOURCE)
-        if method not in allowed:
+            found = self._verbs.get((call.served.collection, name))
+            if found is None:
+                raise errors.NotFound(_NO_RESOURCE)
+            verb = found
+        if method not in verb.methods:
             raise errors.MethodNotAllowed(_NO_METHOD)
-        return _json(call, await run(call), 201 if method == "POST" else 200)
+        return _json(call, await verb.run(call), 201 if method == "POST" else 200)
 
     def _presenter(self, call: Call) -> Presenter:
         form = form_of(call.request.headers.get("accept", ""))

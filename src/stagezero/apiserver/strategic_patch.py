@@ -27,13 +27,16 @@ def apply(original: Raw, patch: Raw, schema: Raw) -> Raw:
 def _merge_object(original: Raw, patch: Raw, schema: Raw) -> Raw:
     match patch.get(_DIRECTIVE):
         case None | "merge":
-            pass
+            return _merge_fields(original, patch, schema)
         case "replace":
             return {name: value for name, value in patch.items() if name != _DIRECTIVE}
         case "delete":
             return {}
         case other:
             raise errors.BadRequest(f"unrecognized type of patch: {other!r}")
+
+
+def _merge_fields(original: Raw, patch: Raw, schema: Raw) -> Raw:
     merged = _retained(original, patch)
     for name, doomed in _by_prefix(patch, _DELETE_PRIMITIVES):
         if isinstance(merged.get(name), list):

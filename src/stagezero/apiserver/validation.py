@@ -24,16 +24,11 @@ def validate(value: Any, schema: Raw, path: str = "") -> list[FieldError]:
 
 
 def _check(value: Any, schema: Raw, path: str) -> Iterator[FieldError]:
-    if value is None:
-        if not schema.get("nullable") and "type" in schema:
-            yield field_errors.wrong_type(path, "null", schema["type"])
+    if value is None and (schema.get("nullable") or "type" not in schema):
         return
-    if schema.get(_INT_OR_STRING):
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            yield field_errors.wrong_type(path, json_type(value), "integer,string")
-            return
-    elif not _is_of_type(value, schema.get("type")):
-        yield field_errors.wrong_type(path, json_type(value), schema["type"])
+    if not _is_of_type(value, schema):
+        wanted = "integer,string" if schema.get(_INT_OR_STRING) else schema["type"]
+        yield field_errors.wrong_type(path, json_type(value), wanted)
         return
     if "enum" in schema and value not in schema["enum"]:
         yield field_errors.unsupported(path, value, schema["enum"])
@@ -60,7 +55,10 @@ def json_type(value: Any) -> str:
     return names[type(value)]
 
 
-def _is_of_type(value: Any, wanted: Any) -> bool:
+def _is_of_type(value: Any, schema: Raw) -> bool:
+    if schema.get(_INT_OR_STRING):
+        return isinstance(value, str | int) and not isinstance(value, bool)
+    wanted = schema.get("type")
     if wanted is None:
         return True
     found = json_type(value)
