@@ -1,0 +1,121 @@
+"""The Node object: what this machine is, has and can take. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from stagezero.api import conditions
+from stagezero.api.base import Condition, ObjectMeta
+from stagezero.api.fields import Quantity
+from stagezero.api.node import Node, NodeAddress, NodeStatus, NodeSystemInfo
+from stagezero.node.sandbox.runtime import RuntimeInfo
+
+CPU_OVERCOMMIT = 16
+"""KServe asks one CPU for each model server, though it idles most of the time: a laptop with two
+cores shall take thirty. CPU is shared by need, so requests are not reserved."""
+
+MEMORY_OVERCOMMIT = 4
+"""KServe asks 2 GiB for each; scikit-learn needs 0.1."""
+
+PODS = 250
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The facts of a machine; `name` is that of its Node."""
+
+    name: str
+    hostname: str
+    address: str
+    cpus: int
+    memory_bytes: int
+    disk_bytes: int
+    kernel: str
+    os_image: str
+    architecture: str
+    machine_id: str
+    boot_id: str
+
+
+def node_object(
+    machine: Machine, info: RuntimeInfo, version: str, before: Node | None, now: datetime
+) -> Node:
+    """The Node as it shall be, its conditions heard of just now."""
+    old = before.status.conditions if before else []
+    beaten = [
+        Condition(
+            kind,
+            status,
+            reason=reason,
+            message=message,
+        )
+        for kind, status, reason, message in _conditions(info)
+    ]
+    return Node(
+        metadata=ObjectMeta(
+            name=machine.name,
+            labels={
+                "kubernetes.io/arch": machine.architecture,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/hostname": machine.hostname,
+                "node-role.kubernetes.io/control-plane": "",
+            },
+            annotations={
+                "node.stagezero.dev/network": info.isolation.value,
+                "node.stagezero.dev/sandbox": str(info),
+            },
+        ),
+        status=NodeStatus(
+            capacity=_capacity(machine, 1, 1),
+            allocatable=_capacity(machine, CPU_OVERCOMMIT, MEMORY_OVERCOMMIT),
+            conditions=conditions.settle(old, beaten, now),
+            addresses=[
+                NodeAddress("InternalIP", machine.address),
+                NodeAddress("Hostname", machine.hostname),
+            ],
+            node_info=NodeSystemInfo(
+                machine_id=machine.machine_id,
+                system_uuid=machine.machine_id,
+                boot_id=machine.boot_id,
+                kernel_version=machine.kernel,
+                os_image=machine.os_image,
+                container_runtime_version=f"stagezero://{version}",
+                kubelet_version=f"v{version}",
+                kube_proxy_version=f"v{version}",
+                operating_system="linux",
+                architecture=machine.architecture,
+            ),
+        ),
+    )
+
+
+def _capacity(machine: Machine, cpu_factor: int, memory_factor: int) -> dict[str, Quantity]:
+    return {
+        "cpu": str(machine.cpus * cpu_factor),
+        "memory": f"{machine.memory_bytes * memory_factor // 1024}Ki",
+        "ephemeral-storage": f"{machine.disk_bytes // 1024}Ki",
+        "pods": str(PODS),
+    }
+
+
+def _conditions(info: RuntimeInfo) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            "MemoryPressure",
+            conditions.FALSE,
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        (
+            "DiskPressure",
+            conditions.FALSE,
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure",
+        ),
+        (
+            "PIDPressure",
+            conditions.FALSE,
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available",
+        ),
+        ("Ready", conditions.TRUE, "KubeletReady", f"stagezero is ready; pods have {info}"),
+    ]
