@@ -205,12 +205,16 @@ def _convert(value: Any, datatype: str) -> Array | None:
         return raw.astype(target) if _magnitude(raw) <= _EXACT_INTEGER[datatype] else None
     if target.kind == "f" and raw.dtype.kind == "f":
         finite = raw[np.isfinite(raw)] if raw.size else raw
-        return raw.astype(target) if _magnitude(finite) <= np.finfo(target).max else None
+        return raw.astype(target) if _magnitude(finite) <= _largest(target) else None
     if target.kind in "iu" and raw.dtype.kind in "iu":
         limits = np.iinfo(target)
         fits = not raw.size or (int(raw.min()) >= limits.min and int(raw.max()) <= limits.max)
         return raw.astype(target) if fits else None
     return raw if target.kind == raw.dtype.kind == "b" else None
+
+
+def _largest(datatype: np.dtype[Any]) -> float:
+    return float(np.finfo(datatype).max)
 
 
 def _magnitude(array: Array) -> float:
@@ -277,7 +281,7 @@ def _check_lossless(value: float, datatype: str) -> None:
     if isinstance(value, int):
         fits = abs(value) <= _EXACT_INTEGER[datatype]
     else:
-        fits = not np.isfinite(value) or abs(value) <= float(np.finfo(datatype).max)
+        fits = not np.isfinite(value) or abs(value) <= _largest(np.dtype(datatype))
     if not fits:
         raise InvalidPayload(
             f"Cannot convert JSON value: {value} to {_TYPE_WORDS[datatype]}"

@@ -16,8 +16,8 @@ from stagezero.modelserver.errors import ModelMissing
 from stagezero.modelserver.registry import Registry
 from stagezero.modelserver.runtimes.base import LoadOptions, Runtime
 from stagezero.modelserver.runtimes.table import entry_of, import_handler, open_runtime
-from stagezero.modelserver.transports.http import Limits, Port
 from stagezero.modelserver.transports.listener import address_text, listen, serve_until_stopped
+from stagezero.modelserver.transports.port import Limits, Port
 from stagezero.modelserver.worker import Worker
 
 log = logging.getLogger("stagezero.modelserver")

@@ -6,21 +6,15 @@ is not read from either.
 """
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
 
-from stagezero.modelserver.transports.messages import Handler, Request, Response
+from stagezero.modelserver.transports.messages import Request, Response
+from stagezero.modelserver.transports.port import Port
 from stagezero.modelserver.transports.status import status_line
-
-if TYPE_CHECKING:
-    from stagezero.modelserver.access import AccessLog
 
 _MAX_HEAD_BYTES = 65536
 _MAX_HEADERS = 128
@@ -29,40 +23,6 @@ _MAX_PIPELINED = 32
 _LINGER_S = 2.0
 # One write up to here: joining is cheaper than a second system call.
 _JOIN_BYTES = 65536
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a client may do to us."""
-
-    max_body_bytes: int
-    head_timeout_s: float = 60.0  # from a request's first byte to the end of its headers
-    body_timeout_s: float = 60.0  # without a single byte of the body
-    idle_timeout_s: float = 3600.0  # as tornado: a proxy's pooled connection must not be cut early
-
-
-@dataclass
-class Port:
-    """What all connections of a server share."""
-
-    handler: Handler
-    access: "AccessLog"
-    limits: Limits
-    loop: asyncio.AbstractEventLoop
-    connections: "set[Connection]" = field(default_factory=set)
-    has_emptied: asyncio.Event = field(default_factory=asyncio.Event)  # while draining
-    is_draining: bool = False
-    clock: Callable[[], float] = time.monotonic  # uvloop's own counts whole milliseconds
-    _date: bytes = b""
-    _date_second: int = 0
-
-    def date(self) -> bytes:
-        """The Date header's line, made once a second."""
-        second = int(time.time())
-        if second != self._date_second:
-            self._date_second = second
-            self._date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
-        return self._date
 
 
 class _Parsed:
@@ -170,18 +130,38 @@ class Connection(asyncio.Protocol):
         if self._is_closing or self._is_refusing:
             return
         in_head = self._head_bytes
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # An upgrade that we do not speak: the request stands as HTTP/1.1, what follows cannot.
-            self._close_after_last()
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"Malformed HTTP request: {error}")
+        self._parse(data)
         if self._receiving is not None and in_head and self._head_bytes == in_head:
             # A header that does not end is kept by the parser and not reported to us.
             self._grow_head(len(data))
         self._pump()
         self._regulate()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"Malformed HTTP request: {error}")
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read the request again without its wish: the parser would take the body for another
+        protocol's bytes (`curl --http2` sends such requests)."""
+        if self._is_refusing:
+            return
+        parsed = self._waiting.pop()
+        if parsed.request.method == "CONNECT":
+            self._refuse(405, "This server is no proxy.")
+            return
+        kept = [
+            name + b": " + value + b"\r\n"
+            for name, value in parsed.request.headers
+            if name not in (b"upgrade", b"connection", b"http2-settings")
+        ]
+        line = b"%b %b HTTP/1.1\r\n" % (parsed.request.method.encode(), parsed.url)
+        self._parser = httptools.HttpRequestParser(self)
+        self._parse(b"".join((line, *kept, b"\r\n")) + rest)
 
     # --- the parser's callbacks
 
@@ -349,11 +329,6 @@ class Connection(asyncio.Protocol):
         self._unpause()
         transport.write_eof()
         self._port.loop.call_later(_LINGER_S, transport.close)
-
-    def _close_after_last(self) -> None:
-        last = self._waiting[-1] if self._waiting else self._current
-        if last is not None:
-            last.keep_alive = False
 
     def close_if_idle(self) -> None:
         """Close the connection unless an answer is owed on it or a request is half received."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from stagezero.modelserver.arguments import Settings
 from stagezero.modelserver.errors import CannotStart
-from stagezero.modelserver.transports.http import Connection, Port
+from stagezero.modelserver.transports.http import Connection
+from stagezero.modelserver.transports.port import Port
 
 _BACKLOG = 1024
 _SWEEP_EVERY_S = 5.0
