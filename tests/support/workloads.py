@@ -128,7 +128,7 @@ def node(name: str = "n", ready: str = "True", **more: Any) -> Node:
     return found if spec is None else replace(found, spec=spec)
 
 
-def asking(name: str = "p", **requests: Any) -> Pod:
+def asking(name: str = "p", /, **requests: Any) -> Pod:
     """A pod that waits for a node and asks for resources."""
     container = Container(name="main", resources=ResourceRequirements(requests=requests))
     return pod(name, phase="Pending", spec=PodSpec(containers=[container]))

@@ -116,10 +116,15 @@ class EndpointSubset(Noun):
     ports: list[EndpointPort] = []
 
 
+def _no_subsets() -> list[EndpointSubset]:
+    return []
+
+
 class Endpoints(Object):
     """The addresses behind the Service of the same name."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Endpoints", "endpoints", short_names=("ep",), is_builtin=True
     )
-    subsets: list[EndpointSubset] = []
+    # A factory of its own, so that an empty list is written too: no address is news.
+    subsets: list[EndpointSubset] = field(default_factory=_no_subsets)

@@ -36,3 +36,16 @@ def with_condition(
     since = old.last_transition_time if old is not None and is_same_status else moment
     fresh = replace(wanted, last_transition_time=since, last_update_time=moment)
     return [*(other for other in conditions if other.type != wanted.type), fresh]
+
+
+def with_pod_condition(
+    conditions: list[Condition], wanted: Condition, now: datetime
+) -> list[Condition]:
+    """The conditions with `wanted` in its place: a pod's have no update time."""
+    old = find(conditions, wanted.type)
+    is_same_status = old is not None and old.status == wanted.status
+    since = old.last_transition_time if old is not None and is_same_status else write_time(now)
+    fresh = replace(wanted, last_transition_time=since)
+    if old is None:
+        return [*conditions, fresh]
+    return [fresh if found is old else found for found in conditions]
