@@ -6,7 +6,7 @@ GET and HEAD of an object), for any bucket name.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,7 +59,8 @@ def serving(answer: Answer) -> Iterator[str]:
             if self.command == "HEAD":
                 return
             body = reply.body[: len(reply.body) // 2] if reply.cut else reply.body
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # the client may have seen enough
+                self.wfile.write(body)
             self.close_connection = self.close_connection or reply.cut
 
         do_HEAD = do_GET

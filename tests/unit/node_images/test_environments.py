@@ -174,3 +174,15 @@ async def test_close_leaves_no_half_built_folder(environments: Environments) -> 
 def test_environments_live_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert default_root() == Path("/cache/stagezero/envs")
+
+
+async def test_root_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentBuildFailed, match=r"cannot be used: .*Not a directory"):
+        await Environments(tmp_path / "file" / "envs").ensure(BARE)
+
+
+async def test_vanished_requirements_are_told(environments: Environments, tmp_path: Path) -> None:
+    image = replace(BARE, requirements=tmp_path / "gone.lock")
+    with pytest.raises(EnvironmentBuildFailed, match="its requirements cannot be read"):
+        await environments.ensure(image)

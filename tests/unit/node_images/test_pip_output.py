@@ -74,6 +74,8 @@ MISMATCH = """ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENT
 UNREACHABLE = """WARNING: Retrying after connection broken by 'NewConnectionError(...)'
 ERROR: Could not find a version that satisfies a==1 (from versions: none)
 ERROR: No matching distribution found for a==1"""
+NOWHERE = """ERROR: Could not find a version that satisfies a==1 (from versions: none)
+ERROR: No matching distribution found for a==1"""
 NO_VERSION = """ERROR: Could not find a version that satisfies a==9 (from versions: 1.0)
 ERROR: No matching distribution found for a==9"""
 
@@ -83,6 +85,7 @@ ERROR: No matching distribution found for a==9"""
     [
         (MISMATCH, "for threadpoolctl==3.8.0 does not have the hash that the lock asks for"),
         (UNREACHABLE, "the package index cannot be reached; check the network"),
+        (NOWHERE, "no package index has a==1, or none can be reached"),
         (NO_VERSION, "the package index has no a==9 for this Python and this machine"),
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         (
@@ -94,7 +97,18 @@ ERROR: No matching distribution found for a==9"""
         ("", "pip failed without a word"),
         ("ERROR: bad https://me:pw@host/simple", "bad https://host/simple"),
     ],
-    ids=["hash", "network", "version", "disk", "no hash", "errors", "traceback", "none", "secret"],
+    ids=[
+        "hash",
+        "network",
+        "nowhere",
+        "version",
+        "disk",
+        "no hash",
+        "errors",
+        "traceback",
+        "none",
+        "secret",
+    ],
 )
 def test_failure_has_its_true_reason(output: str, reason: str) -> None:
     said = failure_reason(output.splitlines())

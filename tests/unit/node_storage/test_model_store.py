@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from stagezero.node.storage.errors import ModelInvalid, ModelNotFound, ModelTooLarge
+from stagezero.node.storage.errors import (
+    ModelInvalid,
+    ModelNotFound,
+    ModelTooLarge,
+    SourceChanging,
+    StoreFailing,
+)
 from stagezero.node.storage.progress import FetchProgress
 from stagezero.node.storage.sink import Limits
 from stagezero.node.storage.store import ModelStore, default_root
@@ -347,3 +353,19 @@ async def test_copy_links_to_the_cache(store: ModelStore, model: Path, tmp_path:
 def test_models_live_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert default_root() == Path("/cache/stagezero/models")
+
+
+async def test_root_that_cannot_be_written_is_told(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreFailing, match=r"cannot be used: .*Not a directory") as caught:
+        await ModelStore(tmp_path / "file" / "cache").fetch(str(model))
+    assert not caught.value.permanent
+
+
+async def test_model_that_never_rests_is_tried_again_later(store: ModelStore, model: Path) -> None:
+    def write_on(progress: FetchProgress) -> None:
+        (model / "1" / "saved_model.pb").write_text(f"{progress.elapsed_s}{os.urandom(4).hex()}")
+
+    with pytest.raises(SourceChanging, match="changes while it is being read"):
+        await store.fetch(str(model), write_on)
+    assert await store.models() == []

@@ -242,3 +242,13 @@ async def test_bucket_may_have_a_mirror_on_the_web(site: Site, url: str, tmp_pat
     store = ModelStore(tmp_path / "cache", {"gs://kserve/": f"{url}/copies/"})
     fetched = await store.fetch("gs://kserve/models/m.joblib", env={})
     assert contents(fetched) == {"m.joblib": b"x"}
+
+
+async def test_fetched_file_is_used_when_its_server_fails(
+    store: ModelStore, site: Site, url: str
+) -> None:
+    site.put("/m.joblib", b"x")
+    first = await store.fetch(f"{url}/m.joblib", env={})
+    site.replies["/m.joblib"] = Reply(503)
+    later = await store.fetch(f"{url}/m.joblib", env={})
+    assert (later.path, later.cached, later.verified) == (first.path, True, False)

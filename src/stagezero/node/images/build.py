@@ -201,7 +201,7 @@ class Build:
                 progress = after_line(self._progress, line)
                 if progress is not self._progress:
                     self._show(progress)
-        return last
+        return list(last)
 
 
 def _make_interpreter(folder: Path) -> None:

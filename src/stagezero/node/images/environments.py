@@ -11,6 +11,7 @@ that share the root share builds: the second one waits for the first one's lock.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -28,7 +29,11 @@ from pathlib import Path
 from stagezero.kit.filelock import FileLock
 from stagezero.kit.singleflight import SingleFlight
 from stagezero.node.images.build import Build, BuildOrder
-from stagezero.node.images.errors import EnvironmentInUse, EnvironmentNotFound
+from stagezero.node.images.errors import (
+    EnvironmentBuildFailed,
+    EnvironmentInUse,
+    EnvironmentNotFound,
+)
 from stagezero.node.images.image import Environment, Image, Interpreter
 from stagezero.node.images.progress import BuildPhase, BuildProgress, ProgressCallback, silent
 from stagezero.node.images.wheel import ModelServerWheel, read_model_server
@@ -70,11 +75,12 @@ class Environments:
             return Environment("platform", Path(sys.prefix), Path(sys.executable))
         digest = self._identity(image).digest
         environment = self._environment(digest)
-        try:
-            os.utime(self._marker(digest))
-        except FileNotFoundError:
+        marker = self._marker(digest)
+        if not marker.exists() or not environment.python.exists():
             return None
-        return environment if environment.python.exists() else None
+        with contextlib.suppress(OSError):  # pruned just now, or a root that others fill
+            os.utime(marker)
+        return environment
 
     async def ensure(self, image: Image, progress: ProgressCallback = silent) -> Environment:
         """Return the image's environment, built first if need be; EnvironmentBuildFailed if not.
@@ -139,7 +145,11 @@ class Environments:
         return read_model_server()
 
     def _identity(self, image: Image) -> _Identity:
-        lock = image.requirements.read_bytes() if image.requirements else b""
+        try:
+            lock = image.requirements.read_bytes() if image.requirements else b""
+        except OSError as error:
+            reason = f"its requirements cannot be read: {error}"
+            raise EnvironmentBuildFailed(image.names[0], reason) from error
         interpreter = [
             platform.python_implementation(),
             platform.python_version(),
@@ -161,28 +171,36 @@ class Environments:
         return FileLock(self._root / ".locks" / digest)
 
     async def _build(self, image: Image, identity: _Identity, tell: ProgressCallback) -> None:
-        lock = self._lock(identity.digest)
-        if not lock.try_acquire():
-            tell(BuildProgress(BuildPhase.WAITING))
-            await lock.acquire()
         started = time.monotonic()
-        folder = self._environment(identity.digest).prefix
+        lock = self._lock(identity.digest)
         try:
-            if self._marker(identity.digest).exists() and self.find(image):
+            if not lock.try_acquire():
+                tell(BuildProgress(BuildPhase.WAITING))
+                await lock.acquire()
+            if self.find(image) is not None:
                 return  # built by the process that held the lock
-            await asyncio.to_thread(_remove_tree, folder)
-            order = self._order(image, identity)
-            await Build(order, lock.descriptor, tell).run()
-            await asyncio.to_thread(self._complete, image, identity)
-        except BaseException as error:
-            log.warning("environment of %s not built: %s", image.names[0], error)
-            await asyncio.to_thread(_remove_tree, folder)
-            raise
+            await self._build_locked(image, identity, lock, tell)
+        except OSError as error:
+            reason = f"{self._root} cannot be used: {error}"
+            raise EnvironmentBuildFailed(image.names[0], reason) from error
         finally:
             lock.release()
         elapsed_s = time.monotonic() - started
         log.info("environment of %s built in %.1f s", image.names[0], elapsed_s)
         tell(BuildProgress(BuildPhase.READY, elapsed_s=elapsed_s))
+
+    async def _build_locked(
+        self, image: Image, identity: _Identity, lock: FileLock, tell: ProgressCallback
+    ) -> None:
+        folder = self._environment(identity.digest).prefix
+        await asyncio.to_thread(_remove_tree, folder)
+        try:
+            order = await asyncio.to_thread(self._order, image, identity)
+            await Build(order, lock.descriptor, tell).run()
+            await asyncio.to_thread(self._complete, image, identity)
+        except BaseException:
+            await asyncio.to_thread(_remove_tree, folder)
+            raise
 
     def _order(self, image: Image, identity: _Identity) -> BuildOrder:
         logs = self._root / ".logs"

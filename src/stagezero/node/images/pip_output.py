@@ -71,7 +71,12 @@ def failure_reason(lines: Sequence[str]) -> str:
         )
     if _NO_NETWORK.search(text) and "(from versions: none)" in text:
         return "the package index cannot be reached; check the network and pip's configuration"
-    if match := _NOT_FOUND.search(text):
+    if (match := _NOT_FOUND.search(text)) and "(from versions: none)" in text:
+        return (
+            f"no package index has {match.group(1)}, or none can be reached; "
+            "check the network and pip's configuration"
+        )
+    if match:
         return (
             f"the package index has no {match.group(1)} for this Python and this machine; "
             "check pip's configuration, or write the lock anew"

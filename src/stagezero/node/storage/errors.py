@@ -64,14 +64,30 @@ class SourceFailing(SourceUnreachable):
         StorageError.__init__(self, said)
 
 
-class StoreFull(StorageError):
-    """The disk of the model store has no room for the model; it may have later."""
+class SourceChanging(StorageError):
+    """The model is being written just now; it may be whole later."""
 
     permanent = False
 
+    def __init__(self, uri: str) -> None:
+        super().__init__(f"{uri} changes while it is being read; it is tried again")
+
+
+class StoreFailing(StorageError):
+    """The model store itself cannot take the model; it may later."""
+
+    permanent = False
+
+    def __init__(self, root: object, reason: str) -> None:
+        super().__init__(f"The model store {root} cannot be used: {reason}")
+
+
+class StoreFull(StoreFailing):
+    """The disk of the model store has no room for the model."""
+
     def __init__(self, root: object, needed_bytes: int = 0) -> None:
         needed = f", {needed_bytes / 1e6:.0f} MB are needed" if needed_bytes else ""
-        super().__init__(f"The disk of the model store {root} is full{needed}; free space there")
+        super().__init__(root, f"its disk is full{needed}; free space there")
 
 
 def _mirror_example(uri: str) -> str:

@@ -27,9 +27,7 @@ class LocalSource:
         try:
             return await asyncio.to_thread(self._look)
         except PermissionError as error:
-            raise ModelInvalid(
-                f"{error.filename} may not be read by the user that runs the node"
-            ) from error
+            raise _unreadable(error) from error
 
     async def download(self, file: RemoteFile, sink: Sink) -> None:
         """Copy one file."""
@@ -40,6 +38,8 @@ class LocalSource:
                     await sink.write(chunk)
         except FileNotFoundError as error:
             raise ModelNotFound(f"Local path {path} does not exist.") from error
+        except PermissionError as error:
+            raise _unreadable(error) from error
 
     def _look(self) -> Manifest:
         try:
@@ -54,6 +54,10 @@ class LocalSource:
         if not files:
             raise ModelNotFound(f"Failed to fetch model. No model found in {self._uri}.")
         return Manifest(files)
+
+
+def _unreadable(error: PermissionError) -> ModelInvalid:
+    return ModelInvalid(f"{error.filename} may not be read by the user that runs the node")
 
 
 def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:

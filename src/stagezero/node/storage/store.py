@@ -18,9 +18,10 @@ from pathlib import Path
 from stagezero.kit.singleflight import SingleFlight
 from stagezero.node.storage.download import Download
 from stagezero.node.storage.errors import (
-    SourceFailing,
+    SourceChanging,
     SourceUnreachable,
     StorageError,
+    StoreFailing,
     StoreFull,
 )
 from stagezero.node.storage.mirrors import Mirrors
@@ -73,8 +74,7 @@ class ModelStore:
         try:
             manifest = await open_source(target, _variables(env)).manifest()
         except SourceUnreachable as error:
-            log.warning("%s; the model fetched earlier is used", error)
-            return _fetched(tree, cached=True, verified=False)
+            return _unverified(tree, error)
         except StorageError:
             return None
         if fingerprint and fingerprint == manifest.fingerprint:
@@ -95,9 +95,9 @@ class ModelStore:
                 key, lambda tell: self._fetch(uri, variables, tell), progress
             )
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise StoreFull(self._trees.root) from error
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull(self._trees.root) from error
+            raise StoreFailing(self._trees.root, str(error)) from error
 
     async def prune(self, max_bytes: int, in_use: Collection[str]) -> list[Tree]:
         """Remove the longest unused models, none of the digests `in_use`; return the removed.
@@ -132,6 +132,13 @@ class ModelStore:
             async with self._trees.source_lock(target):
                 found = await self.cached(uri, variables)
                 return found or await self._download(target, variables, tell)
+        except SourceUnreachable as error:
+            # A source may tell its version and then fail to hand over the files.
+            known = await asyncio.to_thread(self._trees.known, target)
+            if known is not None:
+                return _unverified(known[1], error)
+            error.mirror_of = uri if target != uri else ""
+            raise
         except StorageError as error:
             error.mirror_of = uri if target != uri else ""
             raise
@@ -152,13 +159,18 @@ class ModelStore:
                         )
                         return _fetched(tree, cached=False)
                     log.info("%s changed while it was being read; reading it again", uri)
-                raise SourceFailing(f"{uri} changes while it is being read")
+                raise SourceChanging(uri)
             finally:
                 await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
 
 
 def _fetched(tree: Tree, *, cached: bool, verified: bool = True) -> Fetched:
     return Fetched(tree.path, tree.digest, tree.size_bytes, cached, verified)
+
+
+def _unverified(tree: Tree, error: SourceUnreachable) -> Fetched:
+    log.warning("%s; the model fetched earlier is used", error)
+    return _fetched(tree, cached=True, verified=False)
 
 
 def _variables(env: Variables | None) -> Variables:
