@@ -1,0 +1,1 @@
+"""Floor 5: builds the system from Settings. The one room that knows all rooms."""

@@ -1,0 +1,43 @@
+"""Which kinds there are beyond Kubernetes' own, and which rules admission has for each kind."""
+
+from stagezero.api import autoscaling_knative, networking_knative, serving_knative, serving_kserve
+from stagezero.api.admission import Admission
+from stagezero.api.base import Object
+from stagezero.api.istio import Gateway, VirtualService
+from stagezero.api.istio_admission import GATEWAY, VIRTUAL_SERVICE
+from stagezero.api.istio_stored import ISTIO_KINDS
+from stagezero.api.pod import Pod
+from stagezero.api.serving_knative_admission import admissions as knative_admissions
+from stagezero.api.serving_kserve_admission import INFERENCE_SERVICE, POD_MUTATOR
+from stagezero.client.cache import Caches
+
+
+def custom_kinds() -> tuple[type[Object], ...]:
+    """Every kind that comes as a CustomResourceDefinition."""
+    return (
+        serving_knative.Service,
+        serving_knative.Configuration,
+        serving_knative.Revision,
+        serving_knative.Route,
+        serving_knative.DomainMapping,
+        serving_knative.Image,
+        autoscaling_knative.PodAutoscaler,
+        autoscaling_knative.Metric,
+        networking_knative.Ingress,
+        networking_knative.ServerlessService,
+        networking_knative.Certificate,
+        networking_knative.ClusterDomainClaim,
+        *ISTIO_KINDS,
+        *serving_kserve.KINDS,
+    )
+
+
+def admissions(caches: Caches) -> tuple[tuple[type[Object], Admission], ...]:
+    """Defaulting and validation by kind; several of one kind run in this order."""
+    return (
+        *knative_admissions().items(),
+        (Gateway, GATEWAY),
+        (VirtualService, VIRTUAL_SERVICE),
+        (serving_kserve.InferenceService, INFERENCE_SERVICE),
+        (Pod, POD_MUTATOR),
+    )

@@ -1,0 +1,178 @@
+"""The scenario's objects through the whole control plane, in virtual time."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+from support.plane import Plane, running_plane
+
+from stagezero.api import errors, serving_knative
+from stagezero.api.apps import Deployment
+from stagezero.api.base import Key, Raw
+from stagezero.api.conditions import find
+from stagezero.api.istio import VirtualService
+from stagezero.api.pod import Pod
+from stagezero.api.serving_kserve import InferenceService
+
+pytestmark = pytest.mark.looptime
+EXAMPLE = Path(__file__).parents[2] / "examples" / "01-mnist" / "mnist_tensorflow.yaml"
+
+
+@pytest.fixture
+async def plane() -> AsyncIterator[Plane]:
+    async with running_plane() as plane:
+        yield plane
+
+
+def mnist() -> Raw:
+    raw: Raw = yaml.safe_load(EXAMPLE.read_text())
+    return raw
+
+
+HELLO: Raw = {
+    "apiVersion": "serving.knative.dev/v1",
+    "kind": "Service",
+    "metadata": {"name": "helloworld-go"},
+    "spec": {
+        "template": {
+            "spec": {
+                "containers": [
+                    {
+                        "image": "gcr.io/knative-samples/helloworld-go",
+                        "env": [{"name": "TARGET", "value": "Go Sample v1"}],
+                    }
+                ]
+            }
+        }
+    },
+}
+
+
+def is_ready(thing: InferenceService | serving_knative.Service | serving_knative.Route) -> bool:
+    ready = find(thing.status.conditions, "Ready")
+    return (
+        ready is not None
+        and ready.status == "True"
+        and thing.status.observed_generation == thing.metadata.generation
+    )
+
+
+async def test_knative_service_becomes_ready(plane: Plane) -> None:
+    await plane.apply(HELLO)
+    ready = await plane.until(serving_knative.Service, "helloworld-go", is_ready)
+    assert ready.status.url == "http://helloworld-go.default.localhost"
+    assert ready.status.latest_ready_revision_name == "helloworld-go-00001"
+
+
+async def test_inference_service_becomes_ready(plane: Plane) -> None:
+    await plane.apply(mnist())
+    ready = await plane.until(InferenceService, "mnist", is_ready)
+    assert ready.status.url == "http://mnist.default.localhost"
+    predictor = ready.status.components["predictor"]
+    assert predictor.latest_ready_revision == "mnist-predictor-default-00001"
+    assert predictor.url == "http://mnist-predictor-default.default.localhost"
+
+
+async def test_pods_fetch_the_model_first(plane: Plane) -> None:
+    await plane.apply(mnist())
+    await plane.until(InferenceService, "mnist", is_ready)
+    pod = plane.core.caches.list(Pod)[0]
+    assert pod.spec.init_containers[0].args == ["gs://kserve/models/mnist", "/mnt/models"]
+
+
+async def test_ready_waits_for_the_probe(plane: Plane) -> None:
+    plane.node.is_ready = lambda pod: False
+    await plane.apply(mnist())
+    await plane.until(Pod, await pod_name(plane), lambda pod: pod.status.phase == "Running")
+    with pytest.raises(AssertionError, match="never got there"):
+        await plane.until(InferenceService, "mnist", is_ready, limit_s=60)
+    plane.node.is_ready = lambda pod: True
+    plane.node.again()
+    await plane.until(InferenceService, "mnist", is_ready)
+
+
+async def pod_name(plane: Plane) -> str:
+    deployment = "mnist-predictor-default-00001-deployment"
+    await plane.until(Deployment, deployment, lambda thing: thing.status.replicas == 1)
+    return plane.core.caches.list(Pod)[0].metadata.name
+
+
+async def test_ready_waits_for_envoy(plane: Plane) -> None:
+    plane.mesh.has_acked = lambda route: False
+    await plane.apply(mnist())
+    with pytest.raises(AssertionError, match="never got there"):
+        await plane.until(InferenceService, "mnist", is_ready, limit_s=60)
+    plane.mesh.has_acked = lambda route: True
+    plane.mesh.again()
+    await plane.until(InferenceService, "mnist", is_ready)
+
+
+async def test_deletion_takes_everything_along(plane: Plane) -> None:
+    await plane.apply(mnist())
+    await plane.until(InferenceService, "mnist", is_ready)
+    await plane.client.delete(InferenceService, Key("default", "mnist"))
+    await plane.gone(InferenceService, "mnist")
+    await plane.gone(Deployment, "mnist-predictor-default-00001-deployment")
+    await plane.gone(VirtualService, "mnist")
+    assert plane.core.caches.list(Pod) == []
+
+
+async def test_change_of_the_spec_makes_a_revision(plane: Plane) -> None:
+    await plane.apply(HELLO)
+    await plane.until(serving_knative.Service, "helloworld-go", is_ready)
+    container = {"image": "gcr.io/knative-samples/helloworld-go"}
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    await plane.client.patch(serving_knative.Service, Key("default", "helloworld-go"), patch)
+    ready = await plane.until(
+        serving_knative.Service,
+        "helloworld-go",
+        lambda thing: (
+            is_ready(thing) and thing.status.latest_ready_revision_name == "helloworld-go-00002"
+        ),
+    )
+    assert ready.status.traffic[0].revision_name == "helloworld-go-00002"
+
+
+async def test_domain_follows_the_config_map(plane: Plane) -> None:
+    from stagezero.api.config import ConfigMap
+
+    await plane.apply(HELLO)
+    await plane.until(serving_knative.Service, "helloworld-go", is_ready)
+    key = Key("knative-serving", "config-domain")
+    patch = {"data": {"taco-cat.xyz": "", "localhost": None}}
+    await plane.client.patch(ConfigMap, key, patch)
+    await plane.client.patch(
+        ConfigMap,
+        Key("knative-serving", "config-network"),
+        {"data": {"domain-template": "{{.Name}}-{{.Namespace}}.{{.Domain}}"}},
+    )
+    await plane.until(
+        serving_knative.Route,
+        "helloworld-go",
+        lambda route: route.status.url == "http://helloworld-go-default.taco-cat.xyz",
+    )
+
+
+async def test_unknown_runtime_is_told_on_the_object(plane: Plane) -> None:
+    wrong = mnist()
+    wrong["spec"]["predictor"]["model"]["runtime"] = "nope"
+    await plane.apply(wrong)
+    told = await plane.until(InferenceService, "mnist", lambda thing: bool(thing.status.conditions))
+    ready = find(told.status.conditions, "Ready")
+    assert ready is not None
+    assert ready.reason == "RuntimeNotRecognized"
+
+
+async def test_unknown_field_is_refused(plane: Plane) -> None:
+    wrong = mnist()
+    wrong["spec"]["predictor"]["mdoel"] = {}
+    with pytest.raises(errors.ApiError, match=r'unknown field "spec.predictor.mdoel"'):
+        await plane.apply(wrong)
+
+
+async def test_wrong_type_is_refused(plane: Plane) -> None:
+    wrong = mnist()
+    wrong["spec"]["predictor"]["minReplicas"] = "many"
+    with pytest.raises(errors.Invalid, match=r"spec.predictor.minReplicas"):
+        await plane.apply(wrong)
