@@ -61,9 +61,11 @@ class SlowHandler:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Request, Exchange]] = []
+        self.was_asked = asyncio.Event()
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         self.asked.append((request, exchange))
+        self.was_asked.set()
 
     def refusal(self, status: int, message: str) -> Response:
         return Response(status, message.encode(), b"text/plain")

@@ -137,9 +137,14 @@ class Worker:
                 yield response
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # A model may raise anything, SystemExit too: it is answered and the server lives on.
-            log.exception("the model failed on a request")
-            for _ in jobs[done:]:
+            rest = jobs[done:]
+            if len(rest) == 1:
+                log.exception("the model failed on a request")
                 yield executor.failure(error)
+                return
+            # Nobody knows whose fault it was: each is tried alone.
+            for job in rest:
+                yield from self._guarded(executor, [job])
 
     def _send(self, answers: list[_Answer]) -> None:
         if not answers:
