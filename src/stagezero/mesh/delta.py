@@ -79,6 +79,8 @@ class _Channel:
     rejected: dict[str, Rejection] = field(default_factory=dict)
     again: deque[tuple[str, ...]] = field(default_factory=deque)
     """Parts of a rejected response, each to be sent alone."""
+    retrying: set[str] = field(default_factory=set)
+    """Rejected names to be sent once more."""
     missing: set[str] = field(default_factory=set)
     """Names that Envoy asked for and was told that they do not exist."""
 
@@ -101,9 +103,7 @@ class DeltaStream:
     def retry(self, kind: Kind) -> None:
         """Send what was rejected once more: the reason may have been outside (a port in use)."""
         channel = self._channels[kind]
-        for name in channel.rejected:
-            channel.sent.pop(name, None)
-        channel.rejected.clear()
+        channel.retrying.update(channel.rejected)
 
     def receive(self, request: Request) -> Verdict:
         """Take in a request: subscriptions, and the answer to an earlier response."""
@@ -179,6 +179,8 @@ class DeltaStream:
         return [resources[name] for name in sorted(channel.wanted) if name in resources]
 
     def _is_due(self, channel: _Channel, resource: Resource, snapshot: Snapshot) -> bool:
+        if resource.name in channel.retrying:
+            return True
         if channel.sent.get(resource.name) == resource.version:
             return False
         rejection = channel.rejected.get(resource.name)
@@ -234,6 +236,7 @@ class DeltaStream:
         for resource in resources:
             channel.sent[resource.name] = resource.version
             channel.missing.discard(resource.name)
+            channel.retrying.discard(resource.name)
             if kind is Kind.CLUSTER and resource.name in loads.wanted:
                 loads.sent.pop(resource.name, None)
         for name in removed:

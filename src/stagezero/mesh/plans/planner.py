@@ -46,6 +46,7 @@ class Routing:
 
     tables: Mapping[int, Table]
     contributions: Mapping[Key, Contribution]
+    generations: Mapping[Key, int]
     gateway_problems: Mapping[Key, tuple[Problem, ...]]
 
 
@@ -91,7 +92,8 @@ class Planner:
             port: Table(port, turn.hosts(port), _https_only(entrances, port, turn))
             for port in entrances.ports
         }
-        return Routing(tables, contributions, entrances.problems)
+        generations = {key: memory.generation for key, memory in memories.items()}
+        return Routing(tables, contributions, generations, entrances.problems)
 
     def _open(self, gateways: Sequence[Gateway]) -> Entrances:
         signature = tuple((g.key, g.uid, g.metadata.generation, g.spec) for g in gateways)
@@ -226,8 +228,15 @@ class _Turn:
             resolver = Resolver(self._settings, trace)
             rules = resolver.rules(_standing(memory.rules.rules, place.port, gateways), place.host)
             problems.update(resolver.problems)
-            if rules:
+            if not rules:
+                continue
+            try:
                 pieces[place] = _piece(rules, resolver)
+            except (ValueError, TypeError, OverflowError) as error:
+                text = f"its rules for {place.host} cannot be written for Envoy: {error}"
+                problems[Problem(Reason.INVALID, text)] = None
+        if memory.claims.places and not pieces and not problems:
+            problems[Problem(Reason.NO_SERVER, "no request can meet any of its rules")] = None
         return Contribution(
             pieces=pieces,
             problems=tuple(problems),

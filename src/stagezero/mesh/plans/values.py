@@ -174,6 +174,7 @@ class Reason(Enum):
     NO_SERVER = "NoServerForHosts"
     NOT_SERVED = "NotServed"
     CONFLICT = "Conflict"
+    INVALID = "Invalid"
 
 
 class Problem(NamedTuple):
