@@ -101,19 +101,19 @@ def _is_create(request: AdmissionRequest) -> bool:
 
 
 def _default_service(raw: Raw, request: AdmissionRequest, config: KnativeConfig) -> Raw:
-    filled = defaults.service(raw, config.defaults, is_create=_is_create(request))
+    filled = defaults.service(raw, config.defaults)
     return defaults.user_info(filled, request.old, request.user)
 
 
 def _default_configuration(raw: Raw, request: AdmissionRequest, config: KnativeConfig) -> Raw:
-    filled = defaults.configuration(raw, config.defaults, is_create=_is_create(request))
+    filled = defaults.configuration(raw, config.defaults)
     return filled if _has_owner(raw) else defaults.user_info(filled, request.old, request.user)
 
 
 def _default_revision(raw: Raw, request: AdmissionRequest, config: KnativeConfig) -> Raw:
     if not _is_create(request):
         return raw  # a revision never changes: filling it in later would be a change
-    return defaults.revision(raw, config.defaults, is_create=True)
+    return defaults.revision(raw, config.defaults)
 
 
 def _default_route(raw: Raw, request: AdmissionRequest, config: KnativeConfig) -> Raw:

@@ -10,28 +10,28 @@ from stagezero.api.raw_fields import integer, part, parts, text
 _WRITABLE = ("emptyDir", "persistentVolumeClaim")
 
 
-def service(raw: Raw, config: DefaultsConfig, *, is_create: bool) -> Raw:
+def service(raw: Raw, config: DefaultsConfig) -> Raw:
     """A Service: its template, and all requests to the latest revision if nothing is said."""
     raw = deepcopy(raw)
     spec = _object(raw, "spec")
-    _template(_object(spec, "template"), config, is_create=is_create)
+    _template(_object(spec, "template"), config)
     if not spec.get("traffic"):
         spec["traffic"] = [{"latestRevision": True, "percent": 100}]
     _targets(spec)
     return raw
 
 
-def configuration(raw: Raw, config: DefaultsConfig, *, is_create: bool) -> Raw:
+def configuration(raw: Raw, config: DefaultsConfig) -> Raw:
     """A Configuration: its template."""
     raw = deepcopy(raw)
-    _template(_object(_object(raw, "spec"), "template"), config, is_create=is_create)
+    _template(_object(_object(raw, "spec"), "template"), config)
     return raw
 
 
-def revision(raw: Raw, config: DefaultsConfig, *, is_create: bool) -> Raw:
+def revision(raw: Raw, config: DefaultsConfig) -> Raw:
     """A Revision: its spec."""
     raw = deepcopy(raw)
-    _revision_spec(_object(raw, "spec"), config, is_create=is_create)
+    _revision_spec(_object(raw, "spec"), config)
     return raw
 
 
@@ -76,16 +76,16 @@ def _targets(spec: Raw) -> None:
             target["latestRevision"] = not target.get("revisionName")
 
 
-def _template(template: Raw, config: DefaultsConfig, *, is_create: bool) -> None:
-    _revision_spec(_object(template, "spec"), config, is_create=is_create)
+def _template(template: Raw, config: DefaultsConfig) -> None:
+    _revision_spec(_object(template, "spec"), config)
 
 
-def _revision_spec(spec: Raw, config: DefaultsConfig, *, is_create: bool) -> None:
+def _revision_spec(spec: Raw, config: DefaultsConfig) -> None:
     if not spec.get("timeoutSeconds"):
         spec["timeoutSeconds"] = config.revision_timeout_s
     if spec.get("containerConcurrency") is None:
         spec["containerConcurrency"] = config.container_concurrency
-    if is_create and "enableServiceLinks" not in spec and config.enable_service_links is not None:
+    if "enableServiceLinks" not in spec and config.enable_service_links is not None:
         spec["enableServiceLinks"] = config.enable_service_links
     containers = parts(spec, "containers")
     _names(containers, config.container_name)
