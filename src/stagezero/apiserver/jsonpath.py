@@ -173,7 +173,7 @@ def _compare(left: Any, operator: str, right: Any) -> bool:
 
 
 def _quoted(found: re.Match[str]) -> list[str]:
-    return [name[1:-1] for name in re.findall(r"""'[^']*'|"[^"]*\"""", found[1])]
+    return [_unescape(name[1:-1]) for name in re.findall(r"""'[^']*'|"[^"]*\"""", found[1])]
 
 
 _STEPS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Step]]] = [
