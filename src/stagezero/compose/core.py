@@ -6,9 +6,10 @@ that touch the world (node, mesh) join through `caches` and `loops`.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from stagezero.api.base import Key, Object
 from stagezero.api.builtin import BUILTIN_KINDS
@@ -47,17 +48,13 @@ SYSTEM_GROUP = "system:stagezero"
 SYSTEM_USER = User("system:stagezero:controller", (SYSTEM_GROUP, "system:masters"))
 
 
-class Joined(Protocol):
+@dataclass(frozen=True)
+class Joined:
     """A loop that belongs to a room: connected when the caches are filled, then run."""
 
-    @property
-    def loop(self) -> Loop:
-        """What runs."""
-        ...
-
-    def connect(self) -> None:
-        """Begin to listen to the caches."""
-        ...
+    name: str
+    connect: Callable[[], None]
+    run: Callable[[], Coroutine[Any, Any, None]]
 
 
 def all_controllers(address: str) -> tuple[AnyController, ...]:
@@ -72,6 +69,17 @@ def all_controllers(address: str) -> tuple[AnyController, ...]:
         *istio_controllers(),
         *kserve_controllers(),
     )
+
+
+class _LoopOwner(Protocol):
+    @property
+    def loop(self) -> Loop: ...
+
+    def connect(self) -> None: ...
+
+
+def _joined(owner: _LoopOwner) -> Joined:
+    return Joined(owner.loop.name, owner.connect, owner.loop.run)
 
 
 def _balancers(address: str) -> dict[Key, str]:
@@ -98,16 +106,17 @@ class Core:
         everything = (*BUILTIN_KINDS, *custom_kinds())
         self._joined: list[Joined] = [
             GarbageCollector(self.client, self.caches, everything),
-            NamespaceLoop(self.client, self.caches, self._carrier("namespaces"), clock, everything),
+            NamespaceLoop(self.client, self.caches, self.carrier("namespaces"), clock, everything),
             *(self._loop_of(controller) for controller in all_controllers(address)),
         ]
 
     def _carrier(self, component: str) -> Carrier:
+        """What carries out the plans of a component, and tells events in its name."""
         recorder = Recorder(self.client, self.clock, component)
         return Carrier(self.client, self.caches, recorder)
 
     def _loop_of(self, controller: AnyController) -> ControllerLoop:
-        return ControllerLoop(controller, self.caches, self._carrier(controller.name), self.clock)
+        return ControllerLoop(controller, self.caches, self.carrier(controller.name), self.clock)
 
     @property
     def failure(self) -> asyncio.Future[BaseException]:
@@ -129,7 +138,7 @@ class Core:
         await informers.synced()
         for joined in self._joined:
             joined.connect()
-            self._tasks.start(joined.loop.run(), joined.loop.name)
+            self._tasks.start(joined.run(), joined.name)
 
     async def stop(self) -> None:
         """End the loops, then the server; nothing acknowledged is lost."""
