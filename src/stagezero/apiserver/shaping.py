@@ -66,6 +66,9 @@ class Shaper:
             raw = _with_part(old, raw, "status")
         elif call.served.has_status:
             raw = _with_part(raw, old, "status")
+        if call.served.collection == "namespaces":
+            # Its finalizers have an endpoint of their own.
+            raw = _with_part(raw, old, "spec")
         shaped = self._admit(call, raw, old, now)
         if call.served.counts_generations and _is_new_generation(shaped, old, call.served):
             shaped["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
