@@ -104,13 +104,13 @@ class Core:
         self.client = Client(InProcess(self.server.handle, SYSTEM_USER))
         self._tasks = TaskOwner("core")
         everything = (*BUILTIN_KINDS, *custom_kinds())
-        self._joined: list[Joined] = [
-            GarbageCollector(self.client, self.caches, everything),
-            NamespaceLoop(self.client, self.caches, self.carrier("namespaces"), clock, everything),
-            *(self._loop_of(controller) for controller in all_controllers(address)),
-        ]
+        garbage = GarbageCollector(self.client, self.caches, everything)
+        carrier = self.carrier("namespaces")
+        namespaces = NamespaceLoop(self.client, self.caches, carrier, clock, everything)
+        loops = [self._loop_of(controller) for controller in all_controllers(address)]
+        self._joined = [_joined(owner) for owner in (garbage, namespaces, *loops)]
 
-    def _carrier(self, component: str) -> Carrier:
+    def carrier(self, component: str) -> Carrier:
         """What carries out the plans of a component, and tells events in its name."""
         recorder = Recorder(self.client, self.clock, component)
         return Carrier(self.client, self.caches, recorder)
