@@ -7,7 +7,7 @@ there and not found by the first Route.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
@@ -28,7 +28,7 @@ class Template:
     """A parsed template: literal texts and expressions, in order."""
 
     source: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = field(compare=False)
 
     def render(self, scope: Scope) -> str:
         """Fill the template in; a missing map key is empty, an unknown field is a TemplateError."""
@@ -71,10 +71,10 @@ def _then(value: Callable[[Scope], str], stage: Callable[[str], str]) -> Callabl
 def _command(text: str) -> Callable[[Scope], str]:
     words = _WORD.findall(text)
     match words:
-        case [field] if field.startswith("."):
-            return _field(field[1:].split("."))
-        case ["index", field, key] if field.startswith(".") and key.startswith('"'):
-            return _field([field[1:], key[1:-1]])
+        case [path] if path.startswith("."):
+            return _field(path[1:].split("."))
+        case ["index", path, key] if path.startswith(".") and key.startswith('"'):
+            return _field([path[1:], key[1:-1]])
         case [literal] if literal.startswith('"') and literal.endswith('"'):
             return lambda _: literal[1:-1]
     raise TemplateError(f'template: "{text}" is beyond what is supported: fields and index')

@@ -22,7 +22,7 @@ SECOND_NS = 10**9
 
 def parse_duration(text: str) -> int:
     """Read a Go duration in nanoseconds; ValueError if it is none."""
-    body = text.lstrip("+-") if text[:1] in ("+", "-") else text
+    body = text[1:] if text[:1] in ("+", "-") else text
     if body == "0":
         return 0
     parts = list(_PART.finditer(body))
