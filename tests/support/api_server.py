@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
 from stagezero.api.base import Raw
 from stagezero.apiserver import kubeconfig, pki
 from stagezero.apiserver.http import Application, HttpServer

@@ -83,7 +83,7 @@ class ApiServer:
             ("namespaces", "finalize"): _Verb(("PUT",), self._subresources.finalize),
         }
         self._documentation = Documentation(self._catalogue, tuple(kinds.subresources))
-        self._watches: set[Watch] = set()
+        self.watches: set[Watch] = set()
         self._is_closed = False
 
     async def start(self) -> None:
@@ -93,7 +93,7 @@ class ApiServer:
     async def close(self) -> None:
         """End all watches; later requests are refused as Unavailable."""
         self._is_closed = True
-        for watch in list(self._watches):
+        for watch in list(self.watches):
             await watch.close()
 
     async def handle(self, request: Request) -> Response:
@@ -224,12 +224,12 @@ class ApiServer:
         return Response(200, headers=headers, events=self._followed(watch))
 
     async def _followed(self, watch: Watch) -> AsyncIterator[WatchFrame]:
-        self._watches.add(watch)
+        self.watches.add(watch)
         try:
             async for frame in watch.frames():
                 yield frame
         finally:
-            self._watches.discard(watch)
+            self.watches.discard(watch)
             await watch.close()
 
 

@@ -35,9 +35,9 @@ class Writes:
         """POST to a collection."""
         draft = self._draft(call)
         given = draft.raw["metadata"]
-        if call.served.resource.namespaced:
-            self._check_namespace(call, given)
         name = given.get("name")
+        if call.served.resource.namespaced:
+            self._check_namespace(call.named(name or ""), given)
         if not name and given.get("generateName"):
             return await self._create_generated(call, draft, given["generateName"])
         if not name:
