@@ -19,7 +19,7 @@ from stagezero.api.pod import Pod
 from stagezero.api.presets import knative, kserve, kubernetes
 from stagezero.client.client import Client
 from stagezero.client.inprocess import InProcess
-from stagezero.compose.core import Core, Joined
+from stagezero.compose.core import Core
 from stagezero.kit.clock import LoopClock
 from stagezero.kit.http import User
 from stagezero.runtime.loop import Loop
@@ -202,8 +202,8 @@ async def running_plane() -> AsyncIterator[Plane]:
     store = MemoryStore()
     core = Core(store, LoopClock())
     node, mesh = FakeNode(core), FakeMesh(core)
-    core.join(Joined("fake-node", node.connect, node.loop.run))
-    core.join(Joined("fake-mesh", mesh.connect, mesh.loop.run))
+    core.join(node)
+    core.join(mesh)
     presets = (
         *kubernetes.objects(),
         *knative.objects(knative.GatewayPorts()),

@@ -6,10 +6,9 @@ that touch the world (node, mesh) join through `caches` and `loops`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from stagezero.api.base import Key, Object
 from stagezero.api.builtin import BUILTIN_KINDS
@@ -48,13 +47,17 @@ SYSTEM_GROUP = "system:stagezero"
 SYSTEM_USER = User("system:stagezero:controller", (SYSTEM_GROUP, "system:masters"))
 
 
-@dataclass(frozen=True)
-class Joined:
+class Joined(Protocol):
     """A loop that belongs to a room: connected when the caches are filled, then run."""
 
-    name: str
-    connect: Callable[[], None]
-    run: Callable[[], Coroutine[Any, Any, None]]
+    @property
+    def loop(self) -> Loop:
+        """What runs."""
+        ...
+
+    def connect(self) -> None:
+        """Begin to listen to the caches."""
+        ...
 
 
 def all_controllers(address: str) -> tuple[AnyController, ...]:
@@ -69,17 +72,6 @@ def all_controllers(address: str) -> tuple[AnyController, ...]:
         *istio_controllers(),
         *kserve_controllers(),
     )
-
-
-class _LoopOwner(Protocol):
-    @property
-    def loop(self) -> Loop: ...
-
-    def connect(self) -> None: ...
-
-
-def _joined(owner: _LoopOwner) -> Joined:
-    return Joined(owner.loop.name, owner.connect, owner.loop.run)
 
 
 def _balancers(address: str) -> dict[Key, str]:
@@ -108,7 +100,7 @@ class Core:
         carrier = self.carrier("namespaces")
         namespaces = NamespaceLoop(self.client, self.caches, carrier, clock, everything)
         loops = [self._loop_of(controller) for controller in all_controllers(address)]
-        self._joined = [_joined(owner) for owner in (garbage, namespaces, *loops)]
+        self._joined: list[Joined] = [garbage, namespaces, *loops]
 
     def carrier(self, component: str) -> Carrier:
         """What carries out the plans of a component, and tells events in its name."""
@@ -138,7 +130,7 @@ class Core:
         await informers.synced()
         for joined in self._joined:
             joined.connect()
-            self._tasks.start(joined.run(), joined.name)
+            self._tasks.start(joined.loop.run(), joined.loop.name)
 
     async def stop(self) -> None:
         """End the loops, then the server; nothing acknowledged is lost."""

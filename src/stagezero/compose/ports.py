@@ -1,7 +1,7 @@
 """Which ports an installation has: chosen once, kept as long as they are free.
 
 The gateway wants 80 and 443, and takes 8080 and 8443, or any, where it may not have them. The
-choice is written down, so that URLs stay good and an Envoy that outlived the control plane is left alone.
+choice is written down, so that URLs stay good and an Envoy that outlived us is left alone.
 """
 
 import contextlib

@@ -1,0 +1,155 @@
+"""The whole system on one machine: the core, and its edges: API port, Envoy, pods.
+
+Started in the order in which one needs the other; stopped in the reverse. The supervisor, and with
+it Envoy and the pods, goes on when the control plane stops: `lifecycle.stop_all` ends it too.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from stagezero.api.base import Object
+from stagezero.api.presets import knative, kserve, kubernetes
+from stagezero.apiserver import kubeconfig, pki
+from stagezero.apiserver.http import Application, HttpServer
+from stagezero.compose.core import Core
+from stagezero.compose.ports import Ports, choose
+from stagezero.compose.settings import Settings
+from stagezero.kit.clock import SystemClock
+from stagezero.kit.http import User
+from stagezero.mesh.bootstrap import EnvoySettings, envoy_command
+from stagezero.mesh.controller import MeshController
+from stagezero.mesh.plans.settings import GatewaySettings, ListenerAddress
+from stagezero.mesh.xds import XdsServer
+from stagezero.node.sandbox.folders import NodeFolders
+from stagezero.node.supervisor.client import SupervisorClient
+from stagezero.node.supervisor.spec import Restart, Spec
+from stagezero.store.sqlite import SqliteStore
+
+log = logging.getLogger(__name__)
+
+ADMIN = User("kubernetes-admin", ("system:masters",))
+ENVOY = "envoy"
+"""The id of Envoy among the supervisor's processes."""
+
+Tell = Callable[[str], None]
+
+
+class System:
+    """A running installation; `start` once, then `stop` once."""
+
+    def __init__(self, settings: Settings, tell: Tell = log.info) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._clock = SystemClock()
+        self._stack = AsyncExitStack()
+        self._core: Core | None = None
+
+    @property
+    def failure(self) -> "asyncio.Future[BaseException]":
+        """Resolves when something that everything depends on has ended with an error."""
+        assert self._core is not None, "start comes first"
+        return self._core.failure
+
+    async def start(self) -> Ports:
+        """Start everything; returns the ports when kubectl may come."""
+        settings = self._settings
+        _make_folders(settings)
+        store = await SqliteStore.open(settings.database)
+        self._stack.push_async_callback(store.close)
+        supervisor = SupervisorClient(NodeFolders(settings.node).supervisor)
+        await supervisor.start()
+        self._stack.push_async_callback(supervisor.stop)
+        envoy = supervisor.processes.get(ENVOY)
+        is_running = envoy is not None and envoy.is_running
+        ports = choose(settings, settings.state / "ports.json", is_gateway_running=is_running)
+        core = self._core = Core(store, self._clock, address=settings.host)
+        await self._join_mesh(core, ports)
+        await self._start_envoy(supervisor, is_running=is_running)
+        await core.start(presets(settings, ports))
+        self._stack.push_async_callback(core.stop)
+        await self._open_api(core, ports)
+        _write_running(settings, ports)
+        self._stack.callback(settings.running.unlink, missing_ok=True)
+        return ports
+
+    async def stop(self) -> None:
+        """Stop the control plane; Envoy and pods go on."""
+        await self._stack.aclose()
+
+    async def _join_mesh(self, core: Core, ports: Ports) -> None:
+        host = self._settings.host
+        listeners = {
+            80: ListenerAddress(host, ports.http),
+            443: ListenerAddress(host, ports.https),
+            knative.LOCAL_LISTENER: ListenerAddress(host, ports.local),
+        }
+        server = XdsServer(f"unix:{_envoy_settings(self._settings).xds_socket}")
+        carrier = core.carrier("mesh")
+        mesh = MeshController(GatewaySettings(listeners), core.caches, carrier, server, core.clock)
+        for part in mesh.parts:
+            core.join(part)
+        await server.start()
+        self._stack.push_async_callback(server.stop)
+
+    async def _start_envoy(self, supervisor: SupervisorClient, *, is_running: bool) -> None:
+        if is_running:
+            self._tell("the gateway is running already: adopted")
+            return
+        settings = _envoy_settings(self._settings)
+        command = envoy_command(settings)
+        for path, content in command.files.items():
+            path.write_bytes(content)
+        await supervisor.forget(ENVOY)
+        output = settings.directory / "envoy.log"
+        await supervisor.start_process(
+            Spec(id=ENVOY, argv=command.argv, log=str(output), restart=Restart())
+        )
+
+    async def _open_api(self, core: Core, ports: Ports) -> None:
+        settings = self._settings
+        identity = pki.load_or_create(settings.pki, self._clock.now())
+        application = Application(core.server.handle, pki.bearer({identity.token: ADMIN}))
+        server = HttpServer(application, settings.host, ports.api, identity.certificate)
+        await server.start()
+        self._stack.push_async_callback(server.stop)
+        url = f"https://{settings.host}:{server.port}"
+        config = kubeconfig.kubeconfig(url, identity.ca_pem, identity.token)
+        kubeconfig.write(settings.kubeconfig, config)
+
+
+def presets(settings: Settings, ports: Ports) -> tuple[Object, ...]:
+    """The objects of an installation, in order."""
+    gateway = knative.GatewayPorts(http=ports.http, https=ports.https)
+    return (
+        *kubernetes.objects(),
+        *knative.objects(gateway),
+        *kserve.objects(settings.domain),
+    )
+
+
+def _envoy_settings(settings: Settings) -> EnvoySettings:
+    return EnvoySettings(directory=settings.envoy)
+
+
+def _make_folders(settings: Settings) -> None:
+    for folder in (settings.state, settings.pki, settings.node, settings.envoy):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write_running(settings: Settings, ports: Ports) -> None:
+    facts = {"pid": os.getpid(), "started": _start_ticks(os.getpid()), "ports": asdict(ports)}
+    new = settings.running.with_suffix(".new")
+    new.write_text(json.dumps(facts))
+    new.replace(settings.running)
+
+
+def _start_ticks(pid: int) -> int:
+    """When a process was started, in ticks since boot: tells a reused pid apart."""
+    text = Path(f"/proc/{pid}/stat").read_text()
+    return int(text.rpartition(")")[2].split()[19])
