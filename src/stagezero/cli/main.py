@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command()(lifecycle.up)
 app.command()(lifecycle.down)
 app.command()(lifecycle.status)
+app.command()(lifecycle.wait)
 app.command()(objects.apply)
 app.command()(objects.get)
 app.command()(objects.delete)

@@ -2,7 +2,9 @@
 
 from stagezero.api import autoscaling_knative, networking_knative, serving_knative, serving_kserve
 from stagezero.api.admission import Admission
+from stagezero.api.apps_admission import APPS_ADMISSIONS
 from stagezero.api.base import Object
+from stagezero.api.core_admission import CORE_ADMISSIONS
 from stagezero.api.istio import Gateway, VirtualService
 from stagezero.api.istio_admission import GATEWAY, VIRTUAL_SERVICE
 from stagezero.api.istio_stored import ISTIO_KINDS
@@ -40,4 +42,6 @@ def admissions(caches: Caches) -> tuple[tuple[type[Object], Admission], ...]:
         (VirtualService, VIRTUAL_SERVICE),
         (serving_kserve.InferenceService, INFERENCE_SERVICE),
         (Pod, POD_MUTATOR),
+        *CORE_ADMISSIONS,
+        *APPS_ADMISSIONS,
     )

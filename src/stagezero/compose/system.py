@@ -143,13 +143,13 @@ def _make_folders(settings: Settings) -> None:
 
 
 def _write_running(settings: Settings, ports: Ports) -> None:
-    facts = {"pid": os.getpid(), "started": _start_ticks(os.getpid()), "ports": asdict(ports)}
+    facts = {"pid": os.getpid(), "started": start_ticks(os.getpid()), "ports": asdict(ports)}
     new = settings.running.with_suffix(".new")
     new.write_text(json.dumps(facts))
     new.replace(settings.running)
 
 
-def _start_ticks(pid: int) -> int:
+def start_ticks(pid: int) -> int:
     """When a process was started, in ticks since boot: tells a reused pid apart."""
     text = Path(f"/proc/{pid}/stat").read_text()
     return int(text.rpartition(")")[2].split()[19])

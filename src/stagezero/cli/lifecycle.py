@@ -1,0 +1,215 @@
+"""`up`, `down`, `status`, `wait`: the life of an installation."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stagezero.cli.connection import Connection, with_connection
+from stagezero.cli.options import Namespace, State, kubeconfig_of, state_of
+from stagezero.cli.output import err, say, table
+from stagezero.cli.waiting import wait_for
+from stagezero.compose import lifecycle
+from stagezero.compose.ports import Ports
+from stagezero.compose.settings import Settings
+from stagezero.compose.system import System
+
+START_LIMIT_S = 60.0
+
+Mirrors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mirror", help="PREFIX=URL: what stands in for a place, gs://kserve/=file:///models/"
+    ),
+]
+
+
+class NotStarted(Exception):
+    """The installation did not come up; says why and where more is written."""
+
+
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Come back when it is ready.")
+    ] = False,
+    mirror: Mirrors = None,
+    catalogue: Annotated[
+        list[Path] | None, typer.Option(help="A folder with image entries of your own.")
+    ] = None,
+    http_port: Annotated[
+        int | None, typer.Option(help="The gateway's port; 80, else 8080, else any.")
+    ] = None,
+    https_port: Annotated[int | None, typer.Option(help="443, else 8443, else any.")] = None,
+    api_port: Annotated[int, typer.Option(help="The API server's port; 6443, else any.")] = 0,
+    state: State = None,
+) -> None:
+    """Start the API server, the gateway and the controllers.
+
+    Example: stagezero up --detach --mirror gs://kserve/=file:///srv/models/
+    """
+    settings = Settings(
+        state=state_of(state),
+        mirrors=_mirrors(mirror or []),
+        catalogues=tuple(path.absolute() for path in catalogue or []),
+        http_port=http_port,
+        https_port=https_port,
+        api_port=api_port,
+    )
+    plane = lifecycle.running(settings)
+    if plane is not None:
+        raise NotStarted(
+            f"it runs already (pid {plane.pid}) in {settings.state}; `stagezero status` shows it, "
+            "`stagezero down` stops it"
+        )
+    if detach:
+        _start_detached(settings)
+    else:
+        asyncio.run(_run(settings))
+
+
+def _mirrors(texts: list[str]) -> dict[str, str]:
+    mirrors = {}
+    for text in texts:
+        prefix, equals, place = text.partition("=")
+        if not equals or not prefix or not place:
+            raise typer.BadParameter(f"{text!r} is not PREFIX=URL", param_hint="--mirror")
+        mirrors[prefix] = place
+    return mirrors
+
+
+def _start_detached(settings: Settings) -> None:
+    started = time.monotonic()
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    read, write = os.pipe()
+    words = [word for word in sys.argv[1:] if word not in ("--detach", "-d")]
+    with settings.log.open("ab") as log, os.fdopen(read) as news:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stagezero.cli.main", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=(write,),
+            env={**os.environ, "STAGEZERO_READY_FD": str(write)},
+            cwd="/",
+        )
+        os.close(write)
+        word = news.readline().strip()
+    if word != "ready":
+        process.wait(timeout=START_LIMIT_S)
+        raise NotStarted(f"{_last_line(settings.log)} (all of it is in {settings.log})")
+    plane = lifecycle.running(settings)
+    if plane is not None:
+        _announce(settings, plane.ports, time.monotonic() - started)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("error: ") if lines else "it ended without a word"
+
+
+def _announce(settings: Settings, ports: Ports, took_s: float) -> None:
+    http = "" if ports.http == 80 else f":{ports.http}"
+    say(f"ready in {took_s:.1f} s")
+    say(f"  API server  https://{settings.host}:{ports.api}")
+    say(f"  gateway     http://{settings.host}{http}  (hosts NAME.NAMESPACE.localhost)")
+    say(f"  kubectl     export KUBECONFIG={settings.kubeconfig}")
+
+
+async def _run(settings: Settings) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    started = time.monotonic()
+    system = System(settings)
+    ended = _signals()
+    try:
+        ports = await system.start()
+        _tell_parent()
+        _announce(settings, ports, time.monotonic() - started)
+        ends: set[asyncio.Future[Any]] = {ended, system.failure}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await system.stop()
+    if ended.done() and ended.result() is signal.SIGINT:
+        say("stopping the gateway and the pods too")
+        await lifecycle.stop_all(settings)
+    elif not ended.done():
+        raise NotStarted(f"a part that everything depends on ended: {system.failure.result()}")
+
+
+def _signals() -> "asyncio.Future[signal.Signals]":
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[signal.Signals] = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _end, ended, number)
+    return ended
+
+
+def _end(ended: "asyncio.Future[signal.Signals]", number: signal.Signals) -> None:
+    if not ended.done():
+        ended.set_result(number)
+
+
+def _tell_parent() -> None:
+    descriptor = os.environ.pop("STAGEZERO_READY_FD", "")
+    if descriptor:
+        with os.fdopen(int(descriptor), "w") as parent:
+            parent.write("ready\n")
+
+
+def down(
+    purge: Annotated[bool, typer.Option("--purge", help="Remove all it wrote, too.")] = False,
+    state: State = None,
+) -> None:
+    """Stop everything: control plane, gateway and pods.
+
+    Example: stagezero down --purge
+    """
+    settings = Settings(state=state_of(state))
+    ended = asyncio.run(lifecycle.stop_all(settings))
+    for what in ended:
+        say(f"stopped: {what}")
+    if not ended:
+        say(f"nothing runs in {settings.state}")
+    if purge:
+        lifecycle.purge(settings)
+        say(f"removed: {settings.state}")
+
+
+def status(state: State = None) -> None:
+    """Show each part, its address, and how it is."""
+    settings = Settings(state=state_of(state))
+    found = asyncio.run(lifecycle.parts(settings))
+    rows = [[part.name, part.health, part.address, part.detail] for part in found]
+    table(["Part", "Health", "Address", "Detail"], rows)
+    if any(part.health != "healthy" for part in found):
+        raise typer.Exit(1)
+
+
+def wait(
+    kind: Annotated[str, typer.Argument(help="isvc, ksvc, deploy, …")],
+    name: Annotated[str, typer.Argument(help="The object's name.")],
+    condition: Annotated[str, typer.Option("--for", help="The condition to wait for.")] = "Ready",
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait.")] = 300.0,
+    state: State = None,
+    namespace: Namespace = "",
+) -> None:
+    """Wait until a condition of an object is True, and tell what is going on meanwhile.
+
+    Example: stagezero wait isvc mnist
+    """
+
+    async def work(connection: Connection) -> None:
+        place = namespace or connection.namespace
+        served = await connection.discovery.called(kind)
+        async with asyncio.timeout(timeout_s):
+            await wait_for(connection, served, (place, name), condition)
+        err.print(f"{served.printed_name}/{name}: {condition}", markup=False)
+
+    with_connection(kubeconfig_of(state), work)

@@ -1,0 +1,151 @@
+"""An installation seen from outside: is it up, what runs, how does it end.
+
+Works whether or not the control plane is alive: what it wrote down, and the supervisor, tell.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from stagezero.compose.ports import Ports
+from stagezero.compose.settings import Settings
+from stagezero.compose.system import ENVOY, start_ticks
+from stagezero.node.sandbox.folders import NodeFolders
+from stagezero.node.supervisor.client import SupervisorClient
+from stagezero.node.supervisor.launch import SupervisorFailed
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """A control plane that runs."""
+
+    pid: int
+    ports: Ports
+
+
+def running(settings: Settings) -> ControlPlane | None:
+    """The control plane of an installation, if it runs: by its pid and start time."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        facts = json.loads(settings.running.read_text())
+        pid = int(facts["pid"])
+        if start_ticks(pid) == facts["started"]:
+            return ControlPlane(pid, Ports(**facts["ports"]))
+    return None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of an installation: its address or pid, and whether it is well."""
+
+    name: str
+    address: str
+    health: str
+    detail: str = ""
+
+
+async def parts(settings: Settings) -> list[Part]:
+    """What there is of an installation, and how it is."""
+    plane = running(settings)
+    host = settings.host
+    if plane is None:
+        found = [Part("control plane", "", "not running", "start it with `stagezero up`")]
+    else:
+        found = [
+            Part(
+                "control plane", f"https://{host}:{plane.ports.api}", "healthy", f"pid {plane.pid}"
+            )
+        ]
+    return [*found, *await _supervised(settings, plane)]
+
+
+async def _supervised(settings: Settings, plane: ControlPlane | None) -> list[Part]:
+    folder = NodeFolders(settings.node).supervisor
+    if not await supervisor_runs(folder):
+        return [Part("supervisor", "", "not running"), Part("gateway (Envoy)", "", "not running")]
+    client = SupervisorClient(folder)
+    await client.start()
+    try:
+        processes = client.processes
+    finally:
+        await client.stop()
+    envoy = processes.get(ENVOY)
+    pods = {p.labels.get("pod", p.id) for p in processes.values() if p.is_running and p.id != ENVOY}
+    ports = plane.ports if plane is not None else _written_ports(settings)
+    address = f"http://{settings.host}:{ports.http}" if ports is not None else ""
+    is_well = envoy is not None and envoy.is_running
+    return [
+        Part("supervisor", str(folder), "healthy"),
+        Part(
+            "gateway (Envoy)",
+            address,
+            "healthy" if is_well else "not running",
+            f"pid {envoy.pid}, {envoy.restarts} restarts" if envoy is not None else "",
+        ),
+        Part("containers", "", "healthy", f"{len(pods)} running"),
+    ]
+
+
+def _written_ports(settings: Settings) -> Ports | None:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Ports(**json.loads((settings.state / "ports.json").read_text()))
+    return None
+
+
+async def supervisor_runs(folder: Path) -> bool:
+    """Whether somebody answers at the supervisor's socket."""
+    try:
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:  # through the folder's descriptor: a socket's path may not exceed 107 bytes
+        path = f"/proc/self/fd/{descriptor}/socket"
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    writer.close()
+    return True
+
+
+async def stop_all(settings: Settings, grace_s: float = 20.0) -> list[str]:
+    """End the control plane, then the supervisor with pods and Envoy; returns what was ended."""
+    ended = []
+    plane = running(settings)
+    if plane is not None:
+        await _end(plane.pid, grace_s)
+        ended.append(f"control plane (pid {plane.pid})")
+    folder = NodeFolders(settings.node).supervisor
+    if await supervisor_runs(folder):
+        with contextlib.suppress(SupervisorFailed):
+            await SupervisorClient(folder).shut_down(grace_s)
+        ended.append("supervisor, gateway and pods")
+    return ended
+
+
+async def _end(pid: int, grace_s: float) -> None:
+    descriptor = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+        gone = asyncio.Event()
+        loop.add_reader(descriptor, gone.set)
+        try:
+            async with asyncio.timeout(grace_s):
+                await gone.wait()
+        except TimeoutError:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        finally:
+            loop.remove_reader(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def purge(settings: Settings) -> None:
+    """Remove an installation's folder; environments and models that others share stay."""
+    shutil.rmtree(settings.state, ignore_errors=True)
