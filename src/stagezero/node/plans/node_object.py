@@ -18,6 +18,9 @@ MEMORY_OVERCOMMIT = 4
 
 PODS = 250
 
+LEAST_FREE_MEMORY_BYTES = 100 << 20
+LEAST_FREE_DISK = 0.03
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -28,7 +31,9 @@ class Machine:
     address: str
     cpus: int
     memory_bytes: int
+    free_memory_bytes: int
     disk_bytes: int
+    free_disk_bytes: int
     kernel: str
     os_image: str
     architecture: str
@@ -41,15 +46,7 @@ def node_object(
 ) -> Node:
     """The Node as it shall be, its conditions heard of just now."""
     old = before.status.conditions if before else []
-    beaten = [
-        Condition(
-            kind,
-            status,
-            reason=reason,
-            message=message,
-        )
-        for kind, status, reason, message in _conditions(info)
-    ]
+    found = _conditions(machine, info)
     return Node(
         metadata=ObjectMeta(
             name=machine.name,
@@ -67,7 +64,7 @@ def node_object(
         status=NodeStatus(
             capacity=_capacity(machine, 1, 1),
             allocatable=_capacity(machine, CPU_OVERCOMMIT, MEMORY_OVERCOMMIT),
-            conditions=conditions.settle(old, beaten, now),
+            conditions=conditions.settle(old, found, now),
             addresses=[
                 NodeAddress("InternalIP", machine.address),
                 NodeAddress("Hostname", machine.hostname),
@@ -97,25 +94,22 @@ def _capacity(machine: Machine, cpu_factor: int, memory_factor: int) -> dict[str
     }
 
 
-def _conditions(info: RuntimeInfo) -> list[tuple[str, str, str, str]]:
+def _conditions(machine: Machine, info: RuntimeInfo) -> list[Condition]:
+    lacks_memory = machine.free_memory_bytes < LEAST_FREE_MEMORY_BYTES
+    lacks_disk = machine.free_disk_bytes < machine.disk_bytes * LEAST_FREE_DISK
     return [
-        (
-            "MemoryPressure",
-            conditions.FALSE,
-            "KubeletHasSufficientMemory",
-            "kubelet has sufficient memory available",
+        _pressure("MemoryPressure", lacks_memory, "InsufficientMemory", "SufficientMemory"),
+        _pressure("DiskPressure", lacks_disk, "DiskPressure", "NoDiskPressure"),
+        Condition(
+            "Ready",
+            conditions.TRUE,
+            reason="KubeletReady",
+            message=f"stagezero is ready; pods have {info}",
         ),
-        (
-            "DiskPressure",
-            conditions.FALSE,
-            "KubeletHasNoDiskPressure",
-            "kubelet has no disk pressure",
-        ),
-        (
-            "PIDPressure",
-            conditions.FALSE,
-            "KubeletHasSufficientPID",
-            "kubelet has sufficient PID available",
-        ),
-        ("Ready", conditions.TRUE, "KubeletReady", f"stagezero is ready; pods have {info}"),
     ]
+
+
+def _pressure(kind: str, is_lacking: bool, lacking: str, enough: str) -> Condition:
+    reason = f"KubeletHas{lacking if is_lacking else enough}"
+    status = conditions.TRUE if is_lacking else conditions.FALSE
+    return Condition(kind, status, reason=reason)

@@ -21,7 +21,7 @@ from stagezero.node.plans.pod_status import (
     shared_network_message,
 )
 from stagezero.node.sandbox.runtime import Isolation
-from stagezero.runtime.plan import Happening, normal, warning
+from stagezero.runtime.plan import Happening, warning
 
 DEFAULT_GRACE_S = 30.0
 
@@ -101,11 +101,8 @@ def _seconds_until(waits: Sequence[datetime], now: datetime) -> float | None:
 
 def _events(seen: Observed, now: datetime) -> tuple[Happening, ...]:
     events = []
-    if seen.is_fresh:
-        pod = f"{seen.pod.metadata.namespace}/{seen.pod.metadata.name}"
-        events.append(normal("Scheduled", f"Successfully assigned {pod} to {seen.node_name}"))
-        if seen.info.isolation is Isolation.HOST:
-            events.append(warning("SharedNetwork", shared_network_message(seen.info.reason)))
+    if seen.is_fresh and seen.info.isolation is Isolation.HOST:
+        events.append(warning("SharedNetwork", shared_network_message(seen.info.reason)))
     for name, runs in seen.runs.items():
         last = runs[-1]
         if not last.is_running and _wants_restart(seen, name) and restarts.due_at(runs) > now:

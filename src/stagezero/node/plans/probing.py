@@ -1,7 +1,7 @@
 """When to probe and what a row of results means: Kubernetes' rules, made quick at the start. Pure.
 
 Until a container is ready for the first time it is asked at once and then ever more slowly, from
-every 25 ms to five times a second: nobody shall wait ten seconds for a server that was up after one.
+every 25 ms to five times a second: nobody shall wait ten seconds for a server up after one.
 Such early failures do not count; those that come a period after the last counted one do.
 """
 

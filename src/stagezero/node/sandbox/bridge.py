@@ -89,7 +89,7 @@ class BridgeNetwork:
         Where it does not, a pod's packets to elsewhere would vanish and calls hang; without a route
         they fail at once.
         """
-        if Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1":
+        if _forwards():
             return [f"route add default via {self.gateway}"]
         addresses = {
             str(info.get("local"))
@@ -185,6 +185,10 @@ def choose_subnet(
         if not any(subnet.overlaps(other) for other in taken):
             return subnet
     raise NetworkFailed(f"every /24 of {POOL} is in use on this machine")
+
+
+def _forwards() -> bool:
+    return Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
 
 
 def _networks(

@@ -14,6 +14,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from stagezero.api.pod import Pod
+from stagezero.node.sandbox.runtime import ContainerId
+
 
 @dataclass(frozen=True)
 class NodeFolders:
@@ -70,3 +73,13 @@ class NodeFolders:
     def pod_logs(self, namespace: str, pod: str, uid: str) -> Path:
         """The folder of a pod's logs."""
         return self.logs / f"{namespace}_{pod}_{uid}"
+
+    def log(self, pod: Pod, run: ContainerId) -> Path:
+        """The log of one run of a container."""
+        meta = pod.metadata
+        folder = self.pod_logs(meta.namespace, meta.name, meta.uid)
+        return folder / run.container / f"{run.restart}.log"
+
+    def termination(self, run: ContainerId) -> Path:
+        """Where a run leaves its last words."""
+        return self.container(run.uid, run.container) / f"termination-{run.restart}"

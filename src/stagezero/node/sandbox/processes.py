@@ -81,14 +81,15 @@ class ProcessRuntime:
         """What the machine allows."""
         return self._info
 
-    def on_change(self, listener: Callable[[str], None]) -> None:
+    def on_change(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call `listener` with the uid of a pod whose runs changed."""
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def _changed(self, process: Process) -> None:
         uid = process.labels.get("uid")
         if uid:
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 listener(uid)
 
     # Sandboxes

@@ -192,6 +192,9 @@ class Runtime(Protocol):
         """Return what a running container has used."""
         ...
 
-    def on_change(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with the uid of a pod whenever one of its runs starts or ends."""
+    def on_change(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call `listener` with the uid of a pod whenever one of its runs starts or ends.
+
+        Returns what ends that.
+        """
         ...
