@@ -2,9 +2,11 @@
 
 Bytes are shared with the store where the API is in process; an object is decoded when somebody
 touches it, and a bounded number of decoded objects is kept. A writer notes what its write returned
-(`note`), so that the next plan sees its own writes before the watch brings them.
+(`note`), so that the next plan sees its own writes before the watch brings them. An object that
+does not fit its class is not there for typed readers: one odd object must not stop the others.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast
@@ -12,6 +14,8 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 
 from stagezero.api.base import Key, Object, Raw, T, decode
+
+log = logging.getLogger(__name__)
 
 DECODED_LIMIT = 4096
 """How many decoded objects all caches of a process keep together."""
@@ -42,6 +46,7 @@ class _Entry(msgspec.Struct):
     version: int
     labels: dict[str, str]
     owners: tuple[str, ...]
+    is_readable: bool = True
 
 
 class _Decoded:
@@ -59,6 +64,7 @@ class _Decoded:
             return cast(T, found[1])
         thing = decode(kind, entry.data)
         self._objects[(kind, key)] = (entry.version, thing)
+        self._objects.move_to_end((kind, key))
         if len(self._objects) > self._limit:
             self._objects.popitem(last=False)
         return thing
@@ -83,17 +89,34 @@ class KindCache(Generic[T]):
         """Call `subscriber` on every change, and now for every object that is there."""
         self._subscribers.append(subscriber)
         for key in list(self._entries):
-            subscriber(None, self.get(key))
+            thing = self.get(key)
+            if thing is not None:
+                subscriber(None, thing)
 
     def get(self, key: Key) -> T | None:
         """Return an object, decoded."""
         entry = self._entries.get(key)
-        return None if entry is None else self._decoded.get(self.kind, key, entry)
+        return None if entry is None else self._read(key, entry)
+
+    def _read(self, key: Key, entry: _Entry) -> T | None:
+        if not entry.is_readable:
+            return None
+        try:
+            return self._decoded.get(self.kind, key, entry)
+        except msgspec.DecodeError as error:
+            entry.is_readable = False
+            log.warning("%s %s cannot be read and is left out: %s", self.kind.__name__, key, error)
+            return None
 
     def encoded(self, key: Key) -> bytes | None:
         """Return an object as it is stored."""
         entry = self._entries.get(key)
         return None if entry is None else entry.data
+
+    def version_of(self, key: Key) -> str | None:
+        """Return the version that an object is at."""
+        entry = self._entries.get(key)
+        return None if entry is None else str(entry.version)
 
     def keys(self, namespace: str = "") -> list[Key]:
         """Return the names of all objects (of one namespace), sorted."""
@@ -108,27 +131,35 @@ class KindCache(Generic[T]):
         return self._entries[key].labels
 
     def replace(self, items: Iterable[bytes], version: str) -> None:
-        """Take over a fresh list: what is new or changed is announced, what is gone too."""
-        fresh: dict[Key, bytes] = {}
-        for item in items:
-            meta = msgspec.json.decode(item, type=_Head).metadata
-            fresh[Key(meta.namespace, meta.name)] = item
-        self._seen = max(self._seen, int(version or 0))
-        for key in [key for key in self._entries if key not in fresh]:
-            self._remove(key)
+        """Take over a fresh list: what is new or changed is announced, what is gone too.
+
+        A list that is older than what was seen comes from a store that began anew: it is right,
+        and what was seen is not. Notes of writes younger than the list stay.
+        """
+        at = int(version or 0)
+        begins_anew = at < self._seen
+        fresh = {Key(meta.namespace, meta.name): item for item, meta in _with_meta(items)}
+        for key, entry in list(self._entries.items()):
+            if begins_anew or (key not in fresh and entry.version <= at):
+                self._remove(key)
+        self._seen = at
         for item in fresh.values():
             self._take(item, is_watch=True)
 
     def event(self, frame_type: str, data: bytes) -> None:
         """Take over one frame of a watch."""
         meta = msgspec.json.decode(data, type=_Head).metadata
-        self._seen = max(self._seen, int(meta.resource_version or 0))
+        version = int(meta.resource_version or 0)
+        self._seen = max(self._seen, version)
         if frame_type == "BOOKMARK":
             return
-        if frame_type == "DELETED":
-            self._remove(Key(meta.namespace, meta.name))
-        else:
+        if frame_type != "DELETED":
             self._take(data, is_watch=True)
+            return
+        key = Key(meta.namespace, meta.name)
+        entry = self._entries.get(key)
+        if entry is not None and entry.version <= version:  # else noted: there is a new one already
+            self._remove(key)
 
     def note(self, data: bytes) -> None:
         """Take over what a write returned, unless the watch is already past it."""
@@ -149,7 +180,7 @@ class KindCache(Generic[T]):
             return
         if not is_watch and old is None and version <= self._seen:
             return  # the watch has passed this version: the object was deleted meanwhile
-        before = None if old is None else self._decoded.get(self.kind, key, old)
+        before = None if old is None else self._read(key, old)
         owners = tuple(owner.uid for owner in meta.owner_references)
         if old is not None:
             self._unindex(key, old)
@@ -163,7 +194,7 @@ class KindCache(Generic[T]):
         entry = self._entries.get(key)
         if entry is None:
             return
-        before = self.get(key)
+        before = self._read(key, entry)
         self._unindex(key, entry)
         del self._entries[key]
         self._decoded.drop(self.kind, key)
@@ -175,8 +206,15 @@ class KindCache(Generic[T]):
             _discard(self._by_owner, owner, key)
 
     def _announce(self, before: T | None, after: T | None) -> None:
+        if before is None and after is None:
+            return
         for subscriber in self._subscribers:
             subscriber(before, after)
+
+
+def _with_meta(items: Iterable[bytes]) -> Iterable[tuple[bytes, _Meta]]:
+    for item in items:
+        yield item, msgspec.json.decode(item, type=_Head).metadata
 
 
 def _discard(index: dict[str, set[Key]], value: str, key: Key) -> None:

@@ -1,23 +1,27 @@
 """Carries plans out: compares with the caches, writes only differences, notes what it wrote.
 
-Every write is preconditioned on the version the plan has seen; a Conflict therefore means "decide
-again", never "lost update".
+Every write is preconditioned on the version that was seen; a Conflict therefore means "decide
+again", never "lost update". A write that the API refuses is told on the primary object, and does
+not keep its status from being written.
 """
-
-import hashlib
 
 import msgspec
 
 from stagezero.api import errors
-from stagezero.api.base import Key, Object, Raw, T, controller_of, to_raw
+from stagezero.api.base import Object, Raw, T, controller_of, to_raw
 from stagezero.client.cache import Caches
 from stagezero.client.client import AS_MERGE_PATCH, Client
-from stagezero.runtime.difference import OWNED_METADATA, desired_patch, exact
+from stagezero.runtime.difference import desired_patch, exact
 from stagezero.runtime.events import Recorder
-from stagezero.runtime.plan import Plan, warning
+from stagezero.runtime.loop import StepFailed
+from stagezero.runtime.plan import Happening, Plan, warning
+from stagezero.runtime.settled import Settled
+
+TRANSIENT = (errors.Unavailable, errors.InternalError, errors.TooManyRequests)
+"""Refusals that are nobody's mistake: tried again, and not told on the object."""
 
 
-class NotOwned(Exception):
+class NotOwned(StepFailed):
     """An object of the wanted name exists and belongs to somebody else."""
 
     def __init__(self, thing: Object, owner: Object) -> None:
@@ -28,39 +32,12 @@ class NotOwned(Exception):
         )
 
 
-class _Settled:
-    """Remembers what the server made of what was applied.
+class Refused(StepFailed):
+    """The API refuses an object that a plan wants, and will refuse it again."""
 
-    Admission fills in defaults that a plan does not know; as long as the plan wants the same and
-    the object is still as the server left it, nothing differs.
-    """
-
-    def __init__(self) -> None:
-        self._left: dict[tuple[type[Object], Key], tuple[bytes, bytes]] = {}
-
-    def is_as_left(self, desired: Object, before: Raw) -> bool:
-        """Whether the same was wanted before, and the object has not changed since."""
-        left = self._left.get((type(desired), desired.key))
-        return left == (_digest(to_raw(desired)), _digest(before))
-
-    def remember(self, desired: Object, answer: bytes) -> None:
-        """Keep what the server answered to `desired`."""
-        after = _digest(msgspec.json.decode(answer))
-        self._left[(type(desired), desired.key)] = (_digest(to_raw(desired)), after)
-
-    def forget(self, gone: Object) -> None:
-        """Drop what is remembered of a deleted object."""
-        self._left.pop((type(gone), gone.key), None)
-
-
-def _digest(raw: Raw) -> bytes:
-    """What a plan can want of an object: everything but its status and most metadata."""
-    metadata = raw.get("metadata", {})
-    wanted = {
-        **{name: value for name, value in raw.items() if name not in ("status", "metadata")},
-        "metadata": {name: metadata.get(name) for name in OWNED_METADATA},
-    }
-    return hashlib.blake2b(msgspec.json.encode(wanted, order="sorted"), digest_size=16).digest()
+    def __init__(self, verb: str, thing: Object, error: errors.ApiError) -> None:
+        kind, name = thing.resource.kind, thing.metadata.name
+        super().__init__(f'Cannot {verb} {kind} "{name}": {error.message}')
 
 
 class Carrier:
@@ -70,43 +47,82 @@ class Carrier:
         self._client = client
         self._caches = caches
         self._recorder = recorder
-        self._settled = _Settled()
+        self._settled = Settled(caches)
 
     async def carry_out(self, primary: Object, plan: Plan) -> None:
-        """Apply, delete, write the status, tell events; errors of the API go up."""
+        """Apply, delete, tell events, write the status; errors of the API go up.
+
+        Events come before the status: whoever reads the status finds what led to it, and a
+        conflict there tells them at worst once more, which the recorder counts.
+        """
+        failed: StepFailed | None = None
+        try:
+            await self._write(primary, plan)
+        except NotOwned as error:
+            failed = error
+            await self._tell(primary, (warning("NotOwned", str(error)),))
+        except Refused as error:
+            failed = error
+            await self._tell(primary, (warning("InternalError", str(error)),))
+        else:
+            await self._tell(primary, plan.events)
+        if plan.error is not None:
+            await self._tell(primary, (warning("InternalError", plan.error),))
+        if plan.status is not None:
+            await self.write_status(plan.status)
+        if failed is not None:
+            raise failed
+
+    async def _write(self, primary: Object, plan: Plan) -> None:
         for desired in plan.apply:
             await self.apply(desired, primary)
         for doomed in plan.delete:
             await self.delete(doomed)
-        if plan.status is not None:
-            await self.write_status(plan.status)
-        for happening in plan.events:
+
+    async def _tell(self, primary: Object, happenings: tuple[Happening, ...]) -> None:
+        for happening in happenings:
             await self._recorder.record(primary, happening)
-        if plan.error is not None:
-            await self._recorder.record(primary, warning("InternalError", plan.error))
 
     async def apply(self, desired: Object, primary: Object) -> None:
         """Create an object, or change the one that is there where it differs."""
-        kind = type(desired)
-        before = self._caches.raw(kind, desired.key)
+        if self._settled.holds(desired):
+            return
+        before = self._caches.raw(type(desired), desired.key)
         if before is None:
             await self._create(desired)
             return
         self._check_owner(desired, primary)
         patch = desired_patch(before, to_raw(desired), desired.resource.is_builtin)
         if patch and not self._settled.is_as_left(desired, before):
-            answer = await self._patch(desired, patch, before, "")
-            self._settled.remember(desired, answer)
+            answer = await self._change(desired, patch, before)
+            self._settled.remember(desired, msgspec.json.decode(answer))
+        else:
+            self._settled.remember(desired, before)
 
     async def _create(self, desired: Object) -> None:
         path = desired.resource.path(desired.metadata.namespace)
         body = msgspec.json.encode(to_raw(desired))
         try:
             response = await self._client.request("POST", path, body=body)
+        except (errors.Conflict, *TRANSIENT):
+            raise
         except errors.AlreadyExists as error:
+            # The cache does not show it yet, or whoever made it: look again.
             raise errors.Conflict(error.message) from error
+        except errors.ApiError as error:
+            raise Refused("create", desired, error) from error
         self._caches.of(type(desired)).note(response.body)
-        self._settled.remember(desired, response.body)
+        self._settled.remember(desired, msgspec.json.decode(response.body))
+
+    async def _change(self, desired: Object, patch: Raw, before: Raw) -> bytes:
+        try:
+            return await self._patch(desired, patch, before["metadata"]["resourceVersion"])
+        except (errors.Conflict, *TRANSIENT):
+            raise
+        except errors.NotFound as error:
+            raise errors.Conflict(error.message) from error
+        except errors.ApiError as error:
+            raise Refused("change", desired, error) from error
 
     def _check_owner(self, desired: Object, primary: Object) -> None:
         wanted = controller_of(desired)
@@ -119,26 +135,44 @@ class Carrier:
 
     async def delete(self, doomed: Object) -> None:
         """Delete an object unless it is another one by now, or gone."""
-        self._settled.forget(doomed)
         try:
             await self._client.delete(type(doomed), doomed.key, uid=doomed.uid)
         except (errors.NotFound, errors.Conflict):
             return
+        except TRANSIENT:
+            raise
+        except errors.ApiError as error:
+            raise Refused("delete", doomed, error) from error
 
     async def write_status(self, wanted: T) -> None:
-        """Make the status exactly as wanted."""
-        before = self._caches.raw(type(wanted), wanted.key)
-        if before is None:
+        """Make the status exactly as wanted, if the object still is what the plan has seen."""
+        kind = type(wanted)
+        present = self._caches.get(kind, wanted.key)
+        before = self._caches.raw(kind, wanted.key)
+        if before is None or before["metadata"].get("uid") != wanted.uid:
+            return
+        if present is not None and _status(present) == _status(wanted):
             return
         difference = exact(before.get("status") or {}, to_raw(wanted).get("status") or {})
         if difference:
-            await self._patch(wanted, {"status": difference}, before, "status")
+            try:
+                await self._patch(wanted, {"status": difference}, _seen(wanted, before), "status")
+            except errors.NotFound:
+                return  # gone meanwhile: nobody is left to read it
 
-    async def _patch(self, thing: Object, patch: Raw, before: Raw, subresource: str) -> bytes:
-        metadata = dict(patch.get("metadata", {}))
-        metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
+    async def _patch(self, thing: Object, patch: Raw, version: str, subresource: str = "") -> bytes:
+        metadata = {**patch.get("metadata", {}), "resourceVersion": version}
         path = thing.resource.path(thing.metadata.namespace, thing.metadata.name, subresource)
         body = msgspec.json.encode({**patch, "metadata": metadata})
         response = await self._client.request("PATCH", path, body=body, headers=AS_MERGE_PATCH)
         self._caches.of(type(thing)).note(response.body)
         return response.body
+
+
+def _status(thing: Object) -> object:
+    return getattr(thing, "status", None)
+
+
+def _seen(wanted: Object, before: Raw) -> str:
+    """The version that the plan decided on; a plan may leave it out."""
+    return wanted.metadata.resource_version or str(before["metadata"]["resourceVersion"])

@@ -1,5 +1,6 @@
 """A controller as data, and the loop that runs it: gather from caches, plan, carry out."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +10,13 @@ from stagezero.api.base import Key, Object, controller_of
 from stagezero.client.cache import Caches
 from stagezero.kit.clock import Clock
 from stagezero.runtime.carry import Carrier, NotOwned
-from stagezero.runtime.loop import Keys, Loop
-from stagezero.runtime.plan import Plan, warning
+from stagezero.runtime.loop import Keys, Loop, StepFailed
+from stagezero.runtime.plan import Plan
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_S = 10.0
+"""After how long an object of somebody else that is in the way may have been removed."""
 
 P = TypeVar("P", bound=Object)
 O = TypeVar("O")  # noqa: E741  # what a controller observes
@@ -101,16 +107,13 @@ class ControllerLoop:
         try:
             await self._carrier.carry_out(primary, plan)
         except NotOwned as error:
-            refusal = Plan(events=(warning("NotOwned", str(error)),))
-            await self._carrier.carry_out(primary, refusal)
-            return 30.0
+            # The remedy is the user's, on an object that wakes nobody here.
+            log.warning("%s %s: %s", self._controller.name, key, error)
+            return LOOK_AGAIN_S
         if plan.error is not None:
-            raise PlanFailed(self._controller.name, key, plan.error)
+            raise PlanFailed(plan.error)
         return plan.recheck_s
 
 
-class PlanFailed(Exception):
+class PlanFailed(StepFailed):
     """A plan says that its goal cannot be reached now; the loop tries again with back-off."""
-
-    def __init__(self, controller: str, key: Key, why: str) -> None:
-        super().__init__(f"{controller} {key}: {why}")

@@ -1,7 +1,7 @@
 """Events: what the loops tell the user, counted instead of repeated, bounded per object.
 
-The same words about the same object raise the count of one Event, at most once in `QUIET_S`; an
-object that has more than `BURST` different things to say is cut short, as client-go does.
+The same words about the same object raise the count of one Event, at most once in `QUIET_S`. An
+object may say `BURST` different things, and one more every `REFILL_S`, as client-go does it.
 """
 
 import hashlib
@@ -18,7 +18,9 @@ from stagezero.runtime.plan import Happening
 
 QUIET_S = 5.0
 BURST = 25
+REFILL_S = 300.0
 REMEMBERED = 4096
+_LONGEST_NAME = 253 - len(".0123456789abcdef")
 
 
 @dataclass
@@ -26,6 +28,23 @@ class _Told:
     key: Key
     count: int
     at: datetime
+
+
+@dataclass
+class _Budget:
+    """How many new things an object may still say; grows with time up to BURST."""
+
+    left: float
+    at: datetime
+
+    def spend(self, now: datetime) -> bool:
+        """Take one, if there is one."""
+        elapsed_s = (now - self.at).total_seconds()
+        self.left, self.at = min(BURST, self.left + elapsed_s / REFILL_S), now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
 
 
 class Recorder:
@@ -38,7 +57,7 @@ class Recorder:
         self._clock = clock
         self._component = component
         self._told: OrderedDict[tuple[str, Happening], _Told] = OrderedDict()
-        self._said_by: OrderedDict[str, int] = OrderedDict()
+        self._budgets: OrderedDict[str, _Budget] = OrderedDict()
 
     async def record(self, about: Object, happening: Happening) -> None:
         """Tell one happening about an object; an API that refuses events does not stop the loop."""
@@ -50,21 +69,24 @@ class Recorder:
     async def _record(self, about: Object, happening: Happening) -> None:
         now = self._clock.now()
         told = self._told.get((about.uid, happening))
-        if told is None:
-            if self._is_over_budget(about.uid):
+        if told is not None:
+            if (now - told.at).total_seconds() < QUIET_S:
                 return
+            try:
+                await self._repeat(told, now)
+                self._told.move_to_end((about.uid, happening))
+                return
+            except errors.NotFound:
+                del self._told[(about.uid, happening)]  # it has outlived its hour: tell it anew
+        if self._budget(about.uid, now).spend(now):
             await self._tell(about, happening, now)
-        elif (now - told.at).total_seconds() >= QUIET_S:
-            told.count, told.at = told.count + 1, now
-            await self._repeat(told)
 
-    def _is_over_budget(self, uid: str) -> bool:
-        said = self._said_by.get(uid, 0) + 1
-        self._said_by[uid] = said
-        self._said_by.move_to_end(uid)
-        if len(self._said_by) > REMEMBERED:
-            self._said_by.popitem(last=False)
-        return said > BURST
+    def _budget(self, uid: str, now: datetime) -> _Budget:
+        budget = self._budgets.setdefault(uid, _Budget(BURST, now))
+        self._budgets.move_to_end(uid)
+        if len(self._budgets) > REMEMBERED:
+            self._budgets.popitem(last=False)
+        return budget
 
     async def _tell(self, about: Object, happening: Happening, now: datetime) -> None:
         key = Key(about.metadata.namespace or "default", _event_name(about, happening, now))
@@ -74,14 +96,16 @@ class Recorder:
         body = _event(about, happening, key, now, self._component)
         await self._client.create_raw(self.PATH.format(key.namespace), body)
 
-    async def _repeat(self, told: _Told) -> None:
+    async def _repeat(self, told: _Told, now: datetime) -> None:
+        told.count, told.at = told.count + 1, now
         path = f"{self.PATH.format(told.key.namespace)}/{told.key.name}"
         await self._client.patch_raw(path, {"count": told.count, "lastTimestamp": rfc3339(told.at)})
 
 
 def _event_name(about: Object, happening: Happening, now: datetime) -> str:
     words = f"{about.uid}{happening}{now.isoformat()}".encode()
-    return f"{about.metadata.name}.{hashlib.blake2s(words, digest_size=8).hexdigest()}"
+    digest = hashlib.blake2s(words, digest_size=8).hexdigest()
+    return f"{about.metadata.name[:_LONGEST_NAME].rstrip('-.')}.{digest}"
 
 
 def _event(about: Object, happening: Happening, key: Key, now: datetime, component: str) -> Raw:

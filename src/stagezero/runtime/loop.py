@@ -1,8 +1,8 @@
 """The loop: keys in, one step a key, again when asked or when it failed.
 
 Only here is retried, slept and broadly caught. A step gets a key and returns after how many seconds
-to look again (None: when something changes). A Conflict is not a failure: the key runs again at
-once, on fresh caches.
+to look again (None: when something changes). A Conflict is not a failure: the key runs again soon,
+on fresh caches.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 Step = Callable[[Key], Awaitable[float | None]]
 Keys = Callable[[Object, Caches], Iterable[Key]]
 
-CONFLICT_DELAY_S = 0.005
+
+class StepFailed(Exception):
+    """A step could not reach its goal and says why: one line in the log, again with back-off."""
 
 
 class Loop:
@@ -32,6 +34,8 @@ class Loop:
         self._workers = workers
         self._queue: WorkQueue[Key] = WorkQueue()
         self._backoff = Backoff()
+        # A cache that lags brings the same conflict again: the first try is soon, the tenth is not.
+        self._conflicts = Backoff(first_s=0.005, limit_s=1.0)
 
     def add(self, key: Key) -> None:
         """Run the key soon."""
@@ -43,10 +47,18 @@ class Loop:
         def changed(before: Object | None, after: Object | None) -> None:
             for thing in (before, after):
                 if thing is not None:
-                    for key in keys(thing, caches):
-                        self._queue.add(key)
+                    self._wake(keys, thing, caches)
 
         caches.add(kind).subscribe(changed)
+
+    def _wake(self, keys: Keys, thing: Object, caches: Caches) -> None:
+        try:
+            for key in keys(thing, caches):
+                self._queue.add(key)
+        except Exception:
+            # The cache must go on for everybody else.
+            kind = thing.resource.kind
+            log.exception("%s: cannot tell whom %s %s concerns", self.name, kind, thing.key)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -74,13 +86,15 @@ class Loop:
     async def _run(self, key: Key) -> float | None:
         try:
             recheck_s = await self._step(key)
-        except errors.Conflict:
-            return CONFLICT_DELAY_S
-        except errors.ApiError as error:
-            log.warning("%s %s: %s", self.name, key, error.message)
+        except errors.Conflict as error:
+            log.debug("%s %s: %s", self.name, key, error.message)
+            return self._conflicts.failed(key)
+        except (errors.ApiError, StepFailed) as error:
+            log.warning("%s %s: %s", self.name, key, error)
             return self._backoff.failed(key)
         except Exception:
             log.exception("%s %s failed", self.name, key)
             return self._backoff.failed(key)
         self._backoff.forget(key)
+        self._conflicts.forget(key)
         return recheck_s
