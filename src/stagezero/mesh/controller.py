@@ -6,6 +6,8 @@ whenever it speaks.
 """
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 from stagezero.api.base import Key, Object
@@ -30,8 +32,20 @@ RETRY_LISTENERS_S = 5.0
 _ALL = Key("", "gateway")
 
 
+@dataclass(frozen=True)
+class Part:
+    """A loop, and what is to be done before it runs, once the caches are filled."""
+
+    loop: Loop
+    connect: Callable[[], None]
+
+
+def _nothing() -> None:
+    """The first part connects all of them."""
+
+
 class MeshController:
-    """Keeps Envoy at what the API says; `connect` once the caches are filled, then `run`."""
+    """Keeps Envoy at what the API says, through its `parts`."""
 
     def __init__(
         self,
@@ -55,8 +69,7 @@ class MeshController:
         self._waiting: set[Key] = set()
         self._retry_at_s: float | None = None
 
-    def connect(self) -> None:
-        """Begin to listen, to the caches and to Envoy; call when the caches are filled."""
+    def _connect(self) -> None:
         self._server.subscribe(self._heard)
         for kind, changed in (
             (Gateway, self._gateway_changed),
@@ -67,16 +80,14 @@ class MeshController:
             self._caches.add(kind).subscribe(cast(Subscriber, changed))
         self._publisher.add(_ALL)
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for loop in (self._publisher, self._services, self._gateways):
-                group.create_task(loop.run(), name=loop.name)
-
-    async def idle(self) -> None:
-        """Wait until nothing is left to be done but what waits for Envoy."""
-        for loop in (self._publisher, self._services, self._gateways):
-            await loop.idle()
+    @property
+    def parts(self) -> tuple["Part", ...]:
+        """The loops to run: publishing has its own, so that no status write delays a wake-up."""
+        return (
+            Part(self._publisher, self._connect),
+            Part(self._services, _nothing),
+            Part(self._gateways, _nothing),
+        )
 
     def _gateway_changed(self, before: Gateway | None, after: Gateway | None) -> None:
         if self.model.gateway_changed(before, after):

@@ -54,6 +54,8 @@ def meets(text: Text, value: str) -> bool | None:
         return value == text.value
     if text.how is How.PREFIX:
         return value.startswith(text.value)
+    if "[[:" in text.value:
+        return None  # Python reads POSIX classes as something else
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -102,7 +102,7 @@ class Resolver:
         else:
             self.clusters[place.name] = place
             name = place.name
-        yield _Inner(Match(), replace(forward, branches=(replace(branch, cluster=name),)))
+        yield _Inner(Match(), replace(forward, branches=(replace(branch, cluster=name, weight=1),)))
 
     def _locate(self, target: Target, aliases: int) -> Cluster | int | Problem:
         for name in service_names(target.host, self._settings.cluster_domain):
@@ -242,7 +242,12 @@ def _longer(path: Text, rewrite: str, together: Text) -> str:
 def _joined(outer: Forward, actions: list[Action]) -> Action:
     if len(actions) == 1:
         action = actions[0]
-        return _one(outer, action) if isinstance(action, Forward) else action
+        if not isinstance(action, Forward):
+            return action
+        if len(action.branches) == 1:
+            whole = replace(action.branches[0], weight=outer.branches[0].weight)
+            action = replace(action, branches=(whole,))
+        return _one(outer, action)
     forwards = [a if isinstance(a, Forward) else _nowhere() for a in actions]
     shares = lcm(*(sum(b.weight for b in forward.branches) or 1 for forward in forwards))
     branches: list[Branch] = []
@@ -251,9 +256,9 @@ def _joined(outer: Forward, actions: list[Action]) -> Action:
         branches += (
             replace(b, weight=own.weight * b.weight * shares // total) for b in forward.branches
         )
-    divisor = gcd(*(branch.weight for branch in branches)) or 1
+    divisor = gcd(*(branch.weight for branch in branches)) if shares > 1 else 1
     lighter = tuple(replace(b, weight=b.weight // divisor) for b in branches)
-    return reduce(_one, forwards, replace(outer, branches=lighter, path_rewrite=outer.path_rewrite))
+    return reduce(_one, forwards, replace(outer, branches=lighter))
 
 
 def _nowhere() -> Forward:
