@@ -54,7 +54,7 @@ def _build(folder: Path, lock: Path) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             sys.stderr.write(f"\nbuilding {folder} ...\n")
             subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            install = "-m pip install -q --require-hashes -r".split()
+            install = ["-m", "pip", "install", "-q", "--require-hashes", "-r"]
             subprocess.run([python, *install, lock], check=True)
             (folder / "complete").touch()
         return python

@@ -38,7 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             log.error("%s", "".join(traceback.format_exception(error.__cause__)).rstrip())
         log.error("%s", error)
         _leave_message(termination_log, str(error))
-        return 1
+    except Exception as error:
+        # The process's last border: whatever it was, the pod must say it.
+        log.exception("the model server failed")
+        _leave_message(termination_log, f"the model server failed: {error!r}")
+    return 1
 
 
 def preload(runtime: str) -> None:

@@ -14,6 +14,7 @@ from stagezero.modelserver.runtimes.base import LoadOptions, Runtime
 from stagezero.modelserver.transports.messages import Handler
 from stagezero.modelserver.worker import Worker
 
+MakeRuntime = Callable[[LoadOptions], Runtime]
 MakeHandler = Callable[[Registry[Any], Worker, float | None], Handler]
 
 
@@ -45,11 +46,10 @@ def open_runtime(name: str, options: LoadOptions) -> Runtime:
     """Import the framework; raises CannotStart if this environment does not have it."""
     module_name = f"stagezero.modelserver.{entry_of(name).module}"
     try:
-        module = importlib.import_module(module_name)
+        make = cast(MakeRuntime, importlib.import_module(module_name).open_runtime)
+        return make(options)
     except ImportError as error:
         raise CannotStart(f"runtime {name} cannot be used in this environment: {error}") from error
-    make = cast(Callable[[LoadOptions], Runtime], module.open_runtime)
-    return make(options)
 
 
 def import_handler(entry: RuntimeEntry) -> MakeHandler:
