@@ -74,6 +74,8 @@ class Carrier:
             raise failed
 
     async def _write(self, primary: Object, plan: Plan) -> None:
+        for claimed in plan.claim:
+            await self.claim(claimed)
         for desired in plan.apply:
             await self.apply(desired, primary)
         for doomed in plan.delete:
@@ -132,6 +134,12 @@ class Carrier:
         actual = controller_of(existing)
         if actual is None or actual.uid != wanted.uid:
             raise NotOwned(desired, primary)
+
+    async def claim(self, claimed: Object) -> None:
+        """Write the owner references of an object, if it still is what the plan has seen."""
+        references = msgspec.to_builtins(claimed.metadata.owner_references)
+        patch = {"metadata": {"ownerReferences": references, "uid": claimed.uid}}
+        await self._change(claimed, patch, to_raw(claimed))
 
     async def delete(self, doomed: Object) -> None:
         """Delete an object unless it is another one by now, or gone."""

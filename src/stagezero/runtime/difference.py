@@ -12,14 +12,17 @@ JsonValue = Any
 
 
 def exact(before: JsonValue, after: JsonValue) -> Raw:
-    """The merge patch that turns the object `before` into `after`, removals as null."""
+    """The merge patch that turns the object `before` into `after`, removals as null.
+
+    A merge patch cannot write a null, so a null that is wanted means that the field is absent.
+    """
     patch: Raw = {}
     before = before if isinstance(before, dict) else {}
     for name in before.keys() - after.keys():
         patch[name] = None
     for name, value in after.items():
         old = before.get(name)
-        if name in before and old == value:
+        if old == value and (name in before or value is None):
             continue
         is_nested = isinstance(old, dict) and isinstance(value, dict)
         patch[name] = exact(old, value) if is_nested else value
@@ -40,6 +43,9 @@ def overlay(before: JsonValue, wanted: JsonValue) -> Raw:
             nested = overlay(old, value)
             if nested:
                 patch[name] = nested
+        elif value is None:
+            if old is not None:
+                patch[name] = None
         elif name not in before or not covers(old, value):
             patch[name] = value
     return patch
@@ -50,9 +56,7 @@ def covers(what_is: JsonValue, wanted: JsonValue) -> bool:
     if isinstance(wanted, dict):
         if not isinstance(what_is, dict):
             return False
-        return all(
-            name in what_is and covers(what_is[name], value) for name, value in wanted.items()
-        )
+        return all(covers(what_is.get(name), value) for name, value in wanted.items())
     if isinstance(wanted, list):
         if not isinstance(what_is, list) or len(what_is) != len(wanted):
             return False

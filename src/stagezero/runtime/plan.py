@@ -30,6 +30,7 @@ class Plan:
 
     `apply`: desired objects, in order; partial objects are fine (see `runtime.carry`).
     `delete`: objects as seen, deleted only if they are still the same (uid).
+    `claim`: objects as seen, but with the owner references they shall have (adopted, or let go).
     `status`: the primary with the status it shall have; replaced exactly, written if it differs.
     `recheck_s`: look again after so many seconds even if nothing happens.
     `error`: the goal cannot be reached now: Warning InternalError event, retry with back-off.
@@ -37,6 +38,7 @@ class Plan:
 
     apply: tuple[Object, ...] = ()
     delete: tuple[Object, ...] = ()
+    claim: tuple[Object, ...] = ()
     status: Object | None = None
     events: tuple[Happening, ...] = ()
     recheck_s: float | None = None
