@@ -37,11 +37,11 @@ def custom_kinds() -> tuple[type[Object], ...]:
 def admissions(caches: Caches) -> tuple[tuple[type[Object], Admission], ...]:
     """Defaulting and validation by kind; several of one kind run in this order."""
     return (
+        (Pod, POD_MUTATOR),  # first, so that what it adds gets its defaults
+        *CORE_ADMISSIONS,
+        *APPS_ADMISSIONS,
         *knative_admissions().items(),
         (Gateway, GATEWAY),
         (VirtualService, VIRTUAL_SERVICE),
         (serving_kserve.InferenceService, INFERENCE_SERVICE),
-        (Pod, POD_MUTATOR),
-        *CORE_ADMISSIONS,
-        *APPS_ADMISSIONS,
     )

@@ -12,9 +12,10 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from stagezero.compose.node import ENVOY
 from stagezero.compose.ports import Ports
 from stagezero.compose.settings import Settings
-from stagezero.compose.system import ENVOY, start_ticks
+from stagezero.compose.system import start_ticks
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.supervisor.client import SupervisorClient
 from stagezero.node.supervisor.launch import SupervisorFailed

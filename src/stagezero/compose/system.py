@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -18,34 +17,30 @@ from stagezero.api.presets import knative, kserve, kubernetes
 from stagezero.apiserver import kubeconfig, pki
 from stagezero.apiserver.http import Application, HttpServer
 from stagezero.compose.core import Core
+from stagezero.compose.node import NodeRoom, PodLogHandler, is_envoy_running, start_envoy
 from stagezero.compose.ports import Ports, choose
 from stagezero.compose.settings import Settings
 from stagezero.kit.clock import SystemClock
 from stagezero.kit.http import User
-from stagezero.mesh.bootstrap import EnvoySettings, envoy_command
+from stagezero.mesh.bootstrap import EnvoySettings
 from stagezero.mesh.controller import MeshController
 from stagezero.mesh.plans.settings import GatewaySettings, ListenerAddress
 from stagezero.mesh.xds import XdsServer
+from stagezero.node.sandbox.choose import open_runtime
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.supervisor.client import SupervisorClient
-from stagezero.node.supervisor.spec import Restart, Spec
 from stagezero.store.sqlite import SqliteStore
 
 log = logging.getLogger(__name__)
 
 ADMIN = User("kubernetes-admin", ("system:masters",))
-ENVOY = "envoy"
-"""The id of Envoy among the supervisor's processes."""
-
-Tell = Callable[[str], None]
 
 
 class System:
     """A running installation; `start` once, then `stop` once."""
 
-    def __init__(self, settings: Settings, tell: Tell = log.info) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tell = tell
         self._clock = SystemClock()
         self._stack = AsyncExitStack()
         self._core: Core | None = None
@@ -62,15 +57,24 @@ class System:
         _make_folders(settings)
         store = await SqliteStore.open(settings.database)
         self._stack.push_async_callback(store.close)
-        supervisor = SupervisorClient(NodeFolders(settings.node).supervisor)
+        folders = NodeFolders(settings.node)
+        supervisor = SupervisorClient(folders.supervisor)
         await supervisor.start()
         self._stack.push_async_callback(supervisor.stop)
-        envoy = supervisor.processes.get(ENVOY)
-        is_running = envoy is not None and envoy.is_running
+        is_running = is_envoy_running(supervisor)
         ports = choose(settings, settings.state / "ports.json", is_gateway_running=is_running)
-        core = self._core = Core(store, self._clock, address=settings.host)
+        runtime = await open_runtime(folders, supervisor)
+        log.info("pods have: %s", runtime.info)
+        logs = PodLogHandler(folders, runtime, self._clock)
+        core = self._core = Core(
+            store, self._clock, {("pods", "log"): logs.handle}, address=settings.host
+        )
+        logs.caches = core.caches
+        node = NodeRoom(settings, runtime, folders)
+        self._stack.push_async_callback(node.close)
+        node.join(core)
         await self._join_mesh(core, ports)
-        await self._start_envoy(supervisor, is_running=is_running)
+        await start_envoy(supervisor, settings)
         await core.start(presets(settings, ports))
         self._stack.push_async_callback(core.stop)
         await self._open_api(core, ports)
@@ -89,27 +93,14 @@ class System:
             443: ListenerAddress(host, ports.https),
             knative.LOCAL_LISTENER: ListenerAddress(host, ports.local),
         }
-        server = XdsServer(f"unix:{_envoy_settings(self._settings).xds_socket}")
+        envoy = EnvoySettings(directory=self._settings.envoy)
+        server = XdsServer(f"unix:{envoy.xds_socket}")
         carrier = core.carrier("mesh")
         mesh = MeshController(GatewaySettings(listeners), core.caches, carrier, server, core.clock)
         for part in mesh.parts:
             core.join(part)
         await server.start()
         self._stack.push_async_callback(server.stop)
-
-    async def _start_envoy(self, supervisor: SupervisorClient, *, is_running: bool) -> None:
-        if is_running:
-            self._tell("the gateway is running already: adopted")
-            return
-        settings = _envoy_settings(self._settings)
-        command = envoy_command(settings)
-        for path, content in command.files.items():
-            path.write_bytes(content)
-        await supervisor.forget(ENVOY)
-        output = settings.directory / "envoy.log"
-        await supervisor.start_process(
-            Spec(id=ENVOY, argv=command.argv, log=str(output), restart=Restart())
-        )
 
     async def _open_api(self, core: Core, ports: Ports) -> None:
         settings = self._settings
@@ -131,10 +122,6 @@ def presets(settings: Settings, ports: Ports) -> tuple[Object, ...]:
         *knative.objects(gateway),
         *kserve.objects(settings.domain),
     )
-
-
-def _envoy_settings(settings: Settings) -> EnvoySettings:
-    return EnvoySettings(directory=settings.envoy)
 
 
 def _make_folders(settings: Settings) -> None:

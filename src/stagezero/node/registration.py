@@ -52,7 +52,9 @@ class Registration:
         now = self._clock.now()
         wanted = node_object(self._read(), self._info, __version__, before, now)
         await self._carrier.apply(_without_status(wanted), wanted)
-        await self._carrier.write_status(wanted)
+        present = self._caches.get(Node, key)
+        if present is not None:
+            await self._carrier.write_status(replace(present, status=wanted.status))
         await self._beat(key.name)
         return HEARTBEAT_S
 

@@ -3,7 +3,7 @@
 from stagezero.api.base import Object, ObjectMeta
 from stagezero.api.config import Namespace
 
-NAMESPACES = ("default", "kube-system")
+NAMESPACES = ("default", "kube-node-lease", "kube-system")
 
 
 def objects() -> tuple[Object, ...]:
