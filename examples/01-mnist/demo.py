@@ -42,7 +42,10 @@ def main() -> int:
     step("2/5", "a small mnist model, trained on real digits (made once)")
     make_model(python)
     step("3/5", "stagezero up: API server, gateway and controllers")
-    say(stagezero("up", "--detach", "--mirror", f"gs://kserve/={BUCKET.as_uri()}/").rstrip())
+    if is_up():
+        say("it is up already")
+    else:
+        say(stagezero("up", "--detach", "--mirror", f"gs://kserve/={BUCKET.as_uri()}/").rstrip())
     step("4/5", f"stagezero apply -f {YAML.relative_to(ROOT)}, as the article has it")
     say(stagezero("apply", "-f", str(YAML)).rstrip())
     stagezero("wait", "isvc", "mnist", "--timeout", "240")
@@ -75,6 +78,12 @@ def stagezero(*words: str) -> str:
         say(done.stdout)
         raise SystemExit(f"`stagezero {' '.join(words)}` failed; its message is above")
     return done.stdout
+
+
+def is_up() -> bool:
+    """Whether the demo's installation runs already."""
+    done = subprocess.run([str(STAGEZERO), "status"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def make_model(python: str) -> None:
