@@ -149,6 +149,12 @@ async def test_a_connection_ends_when_the_client_wants_it(echo: Wire, head: byte
     assert echo.transport.is_closed
 
 
+async def test_an_http_1_0_client_may_ask_to_stay(echo: Wire) -> None:
+    answer = echo.feed(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert b"\r\nConnection: keep-alive\r\n" in answer
+    assert not echo.transport.is_closed
+
+
 async def test_head_is_answered_without_a_body(echo: Wire) -> None:
     answer = echo.feed(b"HEAD /x HTTP/1.1\r\n\r\n")
     assert b"Content-Length: 8" in answer

@@ -32,6 +32,7 @@ class _Parsed:
         "body_bytes",
         "chunks",
         "is_answered",
+        "is_http_1_0",
         "keep_alive",
         "refusal",
         "request",
@@ -45,6 +46,7 @@ class _Parsed:
         self.chunks: list[bytes] = []
         self.body_bytes = 0
         self.keep_alive = True
+        self.is_http_1_0 = False
         self.refusal: tuple[int, str] | None = None  # status and message, instead of a handler
         self.started = started
         self.is_answered = False
@@ -194,6 +196,7 @@ class Connection(asyncio.Protocol):
         if parsed is None or self._is_refusing:
             return
         parsed.keep_alive = self._parser.should_keep_alive()
+        parsed.is_http_1_0 = self._parser.get_http_version() == "1.0"
         parsed.request.method = self._parser.get_method().decode("ascii")
         parsed.request.path = _path_of(parsed.url)
         for name, value in parsed.request.headers:
@@ -236,7 +239,7 @@ class Connection(asyncio.Protocol):
             return
         closes = not parsed.keep_alive or self._port.is_draining
         closes = closes or (self._is_closing and not self._waiting)
-        self._write(response, closes=closes, without_body=parsed.request.method == "HEAD")
+        self._write(parsed, response, closes=closes)
         self._log(parsed, response)
         if closes:
             self._finish()
@@ -265,17 +268,21 @@ class Connection(asyncio.Protocol):
         else:
             exchange.respond(self._port.handler.refusal(*parsed.refusal))
 
-    def _write(self, response: Response, *, closes: bool, without_body: bool = False) -> None:
+    def _write(self, parsed: _Parsed, response: Response, *, closes: bool) -> None:
         assert self._transport is not None
         body = response.body
+        connection = b"Connection: close\r\n" if closes else b""
+        if parsed.is_http_1_0 and not closes:
+            connection = b"Connection: keep-alive\r\n"  # in 1.0 it is not a matter of course
         head = [
             status_line(response.status),
             b"Content-Type: %b\r\nContent-Length: %d\r\n" % (response.content_type, len(body)),
             self._port.date(),
             *(b"%b: %b\r\n" % pair for pair in response.headers),
-            b"Connection: close\r\n\r\n" if closes else b"\r\n",
+            connection,
+            b"\r\n",
         ]
-        if without_body:
+        if parsed.request.method == "HEAD":
             body = b""
         if len(body) <= _JOIN_BYTES:
             self._transport.write(b"".join((*head, body)))
