@@ -254,6 +254,31 @@ async def test_orphans_stay(plane: Plane) -> None:
     assert len(pods(plane)) == 2
 
 
+async def test_orphans_are_adopted_again(plane: Plane) -> None:
+    await plane.apply(deployment(2))
+    await until_complete(plane, 2)
+    before = {pod.uid for pod in pods(plane)}
+    await delete(plane, Deployment, "Orphan")
+    await plane.gone(Deployment, "web")
+    await a_minute()
+    again = await plane.apply(deployment(2))
+    await until_complete(plane, 2)
+    assert {pod.uid for pod in pods(plane)} == before
+    (kept,) = plane.core.caches.list(ReplicaSet, "default")
+    assert kept.metadata.owner_references[0].uid == again["metadata"]["uid"]
+
+
+async def test_a_pod_that_loses_its_labels_is_let_go_and_replaced(plane: Plane) -> None:
+    await plane.apply(deployment(1))
+    await until_complete(plane, 1)
+    (pod,) = pods(plane)
+    await plane.client.patch(Pod, pod.key, {"metadata": {"labels": {"app": "debug"}}})
+    await a_minute()
+    free = await plane.client.get(Pod, pod.metadata.name, "default")
+    assert free.metadata.owner_references == []
+    assert len(pods(plane)) == 2
+
+
 async def test_an_object_born_without_its_owner_goes(plane: Plane) -> None:
     nobody = {"apiVersion": "v1", "kind": "Secret", "name": "none", "uid": "u"}
     await plane.apply(config_map(ownerReferences=[nobody]))

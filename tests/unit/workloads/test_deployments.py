@@ -224,7 +224,7 @@ class TestRollingUpdate:
 
     def test_a_name_that_is_taken_counts_a_collision(self) -> None:
         name = created(plan(deployment(1, "v2"))).metadata.name
-        taken = replace(of("v1", 1, 1), metadata=meta(name))
+        taken = replace(of("v1", 1, 1), metadata=meta(name, labels=LABELS))
         made = plan(deployment(1, "v2"), taken)
         assert status(made).collision_count == 1
         assert name not in sizes(made)

@@ -16,7 +16,7 @@ from stagezero.controllers.workloads.plans.replicasets import (
     plan_replica_set,
 )
 from stagezero.runtime.plan import NOTHING, Plan
-from support.workloads import LABELS, NOW, ago, deleting, pod, replica_set
+from support.workloads import LABELS, NOW, ago, deleting, pod, replica_set, template
 
 UNBOUND = PodSpec(containers=[Container(name="main")])
 
@@ -166,7 +166,9 @@ def test_status_counts_ready_and_available() -> None:
 
 
 def test_status_counts_pods_with_all_labels() -> None:
-    assert status(plan(2, pod("a"), pod("b", labels={}))).fully_labeled_replicas == 1
+    labels = LABELS | {"tier": "front"}
+    made = plan(2, pod("a", labels=labels), pod("b"), template=template(labels=labels))
+    assert status(made).fully_labeled_replicas == 1
 
 
 def test_status_tells_the_generation_it_has_seen() -> None:

@@ -18,7 +18,15 @@ def gather(deployment: Deployment, caches: Caches) -> DeploymentObserved:
         if (ref := controller_of(found)) is not None and ref.uid == deployment.uid
     ]
     pods = {found.metadata.name: len(caches.of(Pod).owned_keys(found.uid)) for found in owned}
-    return DeploymentObserved(deployment, tuple(owned), pods)
+    # Only a Deployment that has none yet looks for orphans: that takes a walk over all sets.
+    orphans = [] if owned else _orphans(deployment, caches)
+    return DeploymentObserved(deployment, tuple(owned), pods, tuple(orphans))
+
+
+def _orphans(deployment: Deployment, caches: Caches) -> list[ReplicaSet]:
+    labels = deployment.spec.selector.match_labels
+    found = caches.labelled(ReplicaSet, deployment.metadata.namespace, labels)
+    return [replica_set for replica_set in found if controller_of(replica_set) is None]
 
 
 def recreating(pod: Object, caches: Caches) -> Iterable[Key]:
@@ -36,7 +44,7 @@ def recreating(pod: Object, caches: Caches) -> Iterable[Key]:
 
 
 DEPLOYMENTS: Controller[Deployment, DeploymentObserved] = Controller(
-    name="deployments",
+    name="deployment-controller",
     primary=Deployment,
     gather=gather,
     plan=plan_deployment,

@@ -58,7 +58,7 @@ def endpoints_controller() -> Controller[Service, EndpointsObserved]:
         return EndpointsObserved(service, tuple(pods))
 
     return Controller(
-        name="endpoints",
+        name="endpoint-controller",
         primary=Service,
         gather=gather,
         plan=plan_endpoints,

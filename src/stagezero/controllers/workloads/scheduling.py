@@ -62,7 +62,7 @@ def scheduling_controller() -> Controller[Pod, SchedulingObserved]:
 
     # One worker: each decision must see the one before it.
     return Controller(
-        name="scheduling",
+        name="default-scheduler",
         primary=Pod,
         gather=gather,
         plan=plan_scheduling,

@@ -23,4 +23,4 @@ def services_controller(gateways: Mapping[Key, str]) -> Controller[Service, Serv
         return ServiceObserved(service, taken, gateways.get(service.key, ""))
 
     # One worker: two Services that look for an address at the same time would find the same one.
-    return Controller("services", Service, gather, plan_service, workers=1)
+    return Controller("service-controller", Service, gather, plan_service, workers=1)

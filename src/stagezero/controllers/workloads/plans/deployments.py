@@ -14,6 +14,7 @@ from stagezero.api.apps import Deployment, ReplicaSet, ReplicaSetSpec
 from stagezero.api.base import LabelSelector, ObjectMeta, controlled_by
 from stagezero.api.pod import PodTemplateSpec
 from stagezero.controllers.workloads.plans import rollout
+from stagezero.controllers.workloads.plans.claims import claims
 from stagezero.controllers.workloads.plans.deployment_status import (
     DeploymentState,
     deployment_status,
@@ -37,12 +38,14 @@ _NOT_COPIED = frozenset(
 class DeploymentObserved:
     """A Deployment, the ReplicaSets it controls, and by name the pods that these really have.
 
-    `pods` counts every pod that is not gone yet, also those that are being deleted.
+    `pods` counts every pod that is not gone yet, also those that are being deleted; `orphans` are
+    ReplicaSets without controller that carry the Deployment's labels.
     """
 
     deployment: Deployment
     replica_sets: tuple[ReplicaSet, ...]
     pods: Mapping[str, int] = field(default_factory=dict)
+    orphans: tuple[ReplicaSet, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ def plan_deployment(observed: DeploymentObserved, now: datetime) -> Plan:
     deployment = observed.deployment
     if deployment.is_deleting:
         return NOTHING
+    claimed = claims(deployment, deployment.spec.selector, observed.replica_sets, observed.orphans)
+    if claimed:
+        return Plan(claim=claimed)
     family = _family(observed)
     collisions = _collisions(observed, family)
     new, sizes = family.new, _sizes(observed, family)

@@ -13,6 +13,7 @@ from stagezero.api.apps import ReplicaSet, ReplicaSetStatus
 from stagezero.api.base import ObjectMeta, controlled_by
 from stagezero.api.pod import Pod
 from stagezero.api.times import seconds_since
+from stagezero.controllers.workloads.plans.claims import claims
 from stagezero.controllers.workloads.plans.names import generated
 from stagezero.controllers.workloads.plans.pods import (
     is_active,
@@ -37,10 +38,11 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 @dataclass(frozen=True)
 class ReplicaSetObserved:
-    """A ReplicaSet and all pods that it controls."""
+    """A ReplicaSet, all pods that it controls, and pods of nobody that carry its labels."""
 
     replica_set: ReplicaSet
     pods: tuple[Pod, ...]
+    orphans: tuple[Pod, ...] = ()
 
 
 def plan_replica_set(observed: ReplicaSetObserved, now: datetime) -> Plan:
@@ -48,6 +50,11 @@ def plan_replica_set(observed: ReplicaSetObserved, now: datetime) -> Plan:
     replica_set = observed.replica_set
     if replica_set.is_deleting:
         return NOTHING
+    claimed = claims(
+        replica_set, replica_set.spec.selector, observed.pods, filter(is_active, observed.orphans)
+    )
+    if claimed:
+        return Plan(claim=claimed)
     active = [pod for pod in observed.pods if is_active(pod)]
     failed = _youngest_first(pod for pod in observed.pods if _has_failed(pod))
     missing = wanted_replicas(replica_set) - len(active)
