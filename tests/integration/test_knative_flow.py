@@ -403,6 +403,21 @@ async def test_a_cluster_local_service_is_not_seen_from_outside() -> None:
         assert {rule.visibility for rule in ingress.spec.rules} == {"ClusterLocal"}
 
 
+async def test_a_service_can_come_out_again() -> None:
+    raw = deepcopy(HELLO)
+    label = "networking.knative.dev/visibility"
+    raw["metadata"]["labels"] = {label: "cluster-local"}
+    async with running() as plane:
+        await plane.apply(raw)
+        await plane.until(serving.Service, NAME, is_ready)
+        raw["metadata"]["labels"] = {label: None}
+        await plane.apply(raw)
+        url = f"http://{NAME}.default.localhost"
+        await plane.until(
+            serving.Service, NAME, lambda one: is_ready(one) and one.status.url == url
+        )
+
+
 async def test_a_revision_named_by_its_author_is_used() -> None:
     raw = deepcopy(HELLO)
     raw["spec"]["template"]["metadata"] = {"name": f"{NAME}-first"}

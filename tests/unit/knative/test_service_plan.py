@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from stagezero.api import serving_knative as serving
-from stagezero.api.base import Object
+from stagezero.api.base import Object, to_raw
 from stagezero.controllers.knative.plans.service import (
     Observed,
     make_configuration,
@@ -205,6 +205,16 @@ def test_a_taken_revision_name_moves_no_requests() -> None:
     found = planned(of, route=None, named_revision=other)
     assert found.apply == ()
     assert told(found.status, "RoutesReady")[:2] == ("False", "RevisionNameTaken")
+
+
+def test_a_label_that_is_gone_is_taken_away() -> None:
+    of = service()
+    marked = replace(of, metadata=meta(NAME, labels={"team": "a"}, annotations={"note": "x"}))
+    found = planned(of, configuration=made_configuration(marked), route=made_route(marked))
+    for written in found.apply:
+        assert to_raw(written)["metadata"]["labels"]["team"] is None
+        assert to_raw(written)["metadata"]["annotations"]["note"] is None
+    assert len(found.apply) == 2
 
 
 def test_a_service_that_goes_is_left_alone() -> None:

@@ -1,7 +1,9 @@
 """What the plans share about child objects: whose they are, and whether they must be written."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
+
+import msgspec
 
 from stagezero.api.base import Object, controller_of
 
@@ -31,6 +33,27 @@ def changed(existing: C | None, desired: C) -> tuple[C, ...]:
         and says(existing.metadata.annotations, desired.metadata.annotations)
     )
     return () if is_same else (desired,)
+
+
+def replaced(existing: C | None, desired: C) -> tuple[C, ...]:
+    """Like `changed`, for a child whose labels and annotations are the owner's alone.
+
+    What the owner no longer says is taken away: a null in the patch, which no type here can hold.
+    """
+    if existing is None:
+        return (desired,)
+    old, new = existing.metadata, desired.metadata
+    exact = msgspec.structs.replace(
+        new,
+        labels=_with_removals(old.labels, new.labels),
+        annotations=_with_removals(old.annotations, new.annotations),
+    )
+    return changed(existing, msgspec.structs.replace(desired, metadata=exact))
+
+
+def _with_removals(existing: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    removed = dict.fromkeys(existing.keys() - wanted.keys())
+    return cast(dict[str, str], {**wanted, **removed})
 
 
 def says(existing: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

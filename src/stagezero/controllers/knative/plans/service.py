@@ -107,7 +107,7 @@ def _configuration(observed: Observed) -> Plan:
     service, existing = observed.service, observed.configuration
     if existing is not None and not children.is_owned(existing, service):
         return Plan()
-    apply = children.changed(existing, make_configuration(service))
+    apply = children.replaced(existing, make_configuration(service))
     return Plan(apply=apply, events=_created("Configuration", service, existing is None))
 
 
@@ -115,7 +115,7 @@ def _route(observed: Observed) -> Plan:
     service, existing = observed.service, observed.route
     if existing is not None and not children.is_owned(existing, service):
         return Plan()
-    apply = children.changed(existing, make_route(service))
+    apply = children.replaced(existing, make_route(service))
     return Plan(apply=apply, events=_created("Route", service, existing is None))
 
 
