@@ -18,6 +18,7 @@ from stagezero.api.core import (
     Service,
     ServiceAccount,
 )
+from stagezero.api.discovery import EndpointSlice
 from stagezero.controllers.workloads.plans.conditions import find, is_true
 from support.plane import Plane, running_plane
 
@@ -187,6 +188,18 @@ async def test_endpoints_follow_the_pods(plane: Plane) -> None:
     await until_complete(plane, 2)
     await patch(plane, {"replicas": 0})
     await plane.until(Endpoints, "web", lambda found: found.subsets == [])
+
+
+async def test_slices_follow_the_endpoints(plane: Plane) -> None:
+    await plane.apply(SERVICE)
+    await plane.apply(deployment(2))
+    await until_complete(plane, 2)
+    await a_minute()
+    (found,) = plane.core.caches.list(EndpointSlice, "default")
+    assert [endpoint.conditions.ready for endpoint in found.endpoints] == [True, True]
+    await patch(plane, {"replicas": 0})
+    await a_minute()
+    assert plane.core.caches.list(EndpointSlice, "default") == []
 
 
 async def test_endpoints_that_are_deleted_come_back(plane: Plane) -> None:

@@ -14,6 +14,7 @@ from stagezero.api.apps import Deployment, ReplicaSet
 from stagezero.api.base import Column, LabelSelector, Object, Raw, T, from_raw
 from stagezero.api.config import ConfigMap, Namespace, Secret, ServiceAccount
 from stagezero.api.coordination import Lease
+from stagezero.api.discovery import EndpointSlice
 from stagezero.api.durations import age
 from stagezero.api.event import Event
 from stagezero.api.node import Node
@@ -139,10 +140,24 @@ def _endpoints(thing: Endpoints, now: datetime) -> list[Cell]:
             found += [f"{ip}:{port.port}" for port in subset.ports for ip in addresses]
         else:
             found += addresses
+    return [_first_of(found), _age(thing, now)]
+
+
+def _first_of(found: list[str]) -> str:
     text = ",".join(found[:_ENDPOINTS_SHOWN])
-    if len(found) > _ENDPOINTS_SHOWN:
-        text += f" + {len(found) - _ENDPOINTS_SHOWN} more..."
-    return [text, _age(thing, now)]
+    more = len(found) - _ENDPOINTS_SHOWN
+    return f"{text} + {more} more..." if more > 0 else text
+
+
+def _endpoint_slice(thing: EndpointSlice, now: datetime) -> list[Cell]:
+    ports = [str(port.port) if port.port is not None else "*" for port in thing.ports]
+    addresses = [address for endpoint in thing.endpoints for address in endpoint.addresses]
+    return [
+        thing.address_type,
+        _first_of(ports) or "<unset>",
+        _first_of(addresses) or "<unset>",
+        _age(thing, now),
+    ]
 
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -217,6 +232,7 @@ PRINTERS: Mapping[tuple[str, str], TablePrinter] = dict(
         _printer(ReplicaSet, _replica_set, "Desired# Current# Ready# Age", _TEMPLATE),
         _printer(Service, _service, "Type Cluster-IP External-IP Port(s) Age", "Selector"),
         _printer(Endpoints, _endpoints, "Endpoints Age"),
+        _printer(EndpointSlice, _endpoint_slice, "AddressType Ports Endpoints Age"),
         _printer(
             Node,
             _node,

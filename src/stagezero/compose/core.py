@@ -23,6 +23,7 @@ from stagezero.controllers.istio.controllers import istio_controllers
 from stagezero.controllers.knative.controllers import knative_controllers
 from stagezero.controllers.kserve.controller import controllers as kserve_controllers
 from stagezero.controllers.workloads.deployments import DEPLOYMENTS
+from stagezero.controllers.workloads.endpoint_slices import ENDPOINT_SLICES
 from stagezero.controllers.workloads.endpoints import endpoints_controller
 from stagezero.controllers.workloads.garbage import GarbageCollector
 from stagezero.controllers.workloads.namespaces import NamespaceLoop
@@ -66,6 +67,7 @@ def all_controllers(address: str) -> tuple[AnyController, ...]:
         DEPLOYMENTS,
         REPLICA_SETS,
         endpoints_controller(),
+        ENDPOINT_SLICES,
         scheduling_controller(),
         services_controller(_balancers(address)),
         *knative_controllers(),

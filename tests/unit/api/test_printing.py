@@ -18,6 +18,7 @@ from stagezero.api.core import (
     Secret,
     Service,
 )
+from stagezero.api.discovery import EndpointSlice
 from stagezero.api.printing import PRINTERS, printed
 from stagezero.api.selectors import selector_text
 
@@ -280,6 +281,16 @@ def subset(count: int, *ports: int) -> Raw:
 )
 def test_endpoints_show_three_at_most(subsets: list[Raw], text: str) -> None:
     assert show(Endpoints, subsets=subsets)["Endpoints"] == text
+
+
+def test_a_slice_lists_ports_and_addresses() -> None:
+    cells = show(
+        EndpointSlice,
+        addressType="IPv4",
+        ports=[{"port": 8080}, {"port": 81}],
+        endpoints=[{"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"]}],
+    )
+    assert list(cells.values())[1:4] == ["IPv4", "8080,81", "10.0.0.1,10.0.0.2"]
 
 
 @pytest.mark.parametrize(
