@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from stagezero.api import errors
+from stagezero.apiserver import protobuf
 
 BODY_LIMIT_BYTES = 3 * 1024 * 1024
 _DEPTH_LIMIT = 200
@@ -33,10 +34,12 @@ def decode_body(body: bytes, content_type: str) -> Any:
         raise errors.TooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
     if kind in _YAML_TYPES:
         return decode_yaml(body)
+    if kind == protobuf.MEDIA_TYPE:
+        return protobuf.decode(body)
     if kind not in _JSON_TYPES:
         raise errors.UnsupportedMediaType(
             "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml"
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf"
         )
     return decode_json(body)
 
@@ -122,7 +125,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 def duplicate_fields(body: bytes, content_type: str) -> list[str]:
     """Paths of fields that the body gives twice, as `kubectl` is told of them."""
-    if media_type(content_type) in _YAML_TYPES or not body:
+    if media_type(content_type) not in _JSON_TYPES or not body:
         return []
     try:
         pairs = json.loads(body, object_pairs_hook=_Pairs)

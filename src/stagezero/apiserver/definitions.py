@@ -10,7 +10,7 @@ import msgspec
 
 from stagezero.api.apiextensions import CustomResourceDefinition
 from stagezero.api.base import Raw
-from stagezero.apiserver import field_errors
+from stagezero.apiserver import field_errors, structural
 from stagezero.apiserver.catalogue import Catalogue
 from stagezero.apiserver.field_errors import FieldError
 from stagezero.apiserver.jsonpath import JsonPath, PathError
@@ -144,7 +144,9 @@ def _condition(old: Raw | None, wanted: tuple[str, ...], now: str) -> Raw:
 
 def mistakes(raw: Raw, old: Raw | None) -> list[FieldError]:
     """What keeps a definition from being served; its shape was checked before."""
-    spec = raw["spec"]
+    spec = raw.get("spec")
+    if not spec:
+        return [field_errors.required("spec")]
     found = [*_name_mistakes(raw), *_version_mistakes(spec)]
     if old is not None:
         before = old["spec"]
@@ -202,13 +204,27 @@ def _version_mistakes(spec: Raw) -> list[FieldError]:
             rule = "must be a DNS-1035 label"
             found.append(field_errors.invalid_value(f"{path}.name", version["name"], rule))
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            found.append(
-                field_errors.required(f"{path}.schema.openAPIV3Schema", "schemas are required")
-            )
+            where = f"{path}.schema.openAPIV3Schema"
+            found.append(field_errors.required(where, "schemas are required"))
+        found += _schema_mistakes(version, path)
         found += _column_mistakes(version, path)
     strategy = (spec.get("conversion") or {}).get("strategy", "None")
     if strategy != "None":
         found.append(field_errors.unsupported("spec.conversion.strategy", strategy, ("None",)))
+    return found
+
+
+def _schema_mistakes(version: Raw, path: str) -> list[FieldError]:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if not schema:
+        return []
+    where = f"{path}.schema.openAPIV3Schema"
+    found = list(structural.mistakes(schema, where))
+    if schema.get("type") != "object":
+        kind = schema.get("type", "")
+        found.append(
+            field_errors.invalid_value(f"{where}.type", kind, "must be object at the root")
+        )
     return found
 
 
