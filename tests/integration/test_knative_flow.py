@@ -141,7 +141,7 @@ async def test_ready_waits_for_envoys_acknowledgement(kind: type[Object]) -> Non
 
 @pytest.mark.parametrize("kind", [serving.Route, serving.Service])
 async def test_ready_waits_for_the_endpoints(kind: type[Object]) -> None:
-    async with running(controllers_without=("endpoints",)) as plane:
+    async with running(has_endpoints=False) as plane:
         await plane.apply(HELLO)
         await asyncio.sleep(30)
         assert ready(await plane.get(kind, NAME)).status == "Unknown"

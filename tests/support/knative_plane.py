@@ -98,7 +98,7 @@ def ready_status(pod: Pod) -> Raw:
 class Options:
     """What a test leaves out of the control plane."""
 
-    controllers_without: tuple[str, ...] = ()
+    has_endpoints: bool = True
     admits_config_maps: bool = True
 
 
@@ -121,12 +121,11 @@ class Plane:
         carrier = Carrier(self.client, self.caches, Recorder(self.client, clock, "test"))
         controllers: tuple[AnyController, ...] = (
             *knative_controllers(), *istio_controllers(),
-            DEPLOYMENTS, REPLICA_SETS, endpoints_controller(),
+            DEPLOYMENTS, REPLICA_SETS,
+            *((endpoints_controller(),) if options.has_endpoints else ()),
         )  # fmt: skip
         self._loops = [
-            ControllerLoop(controller, self.caches, carrier, clock)
-            for controller in controllers
-            if controller.name not in options.controllers_without
+            ControllerLoop(controller, self.caches, carrier, clock) for controller in controllers
         ]
         self._node_loop = Loop("fake-node", self._run_pod)
         self._mesh_loop = Loop("fake-mesh", self._carry)
