@@ -1,9 +1,10 @@
 """Environments with frameworks, models made in them, and model servers as real processes.
 
-The environments are those of the image catalogue's locks. `STAGEZERO_TEST_ENVS` may name a folder
-that has them already (`sklearn/`, `tensorflow/`); else they are built once into the user's cache.
+The environments are those that pods of the catalogue's images have, built on first use into the
+user's cache. `STAGEZERO_TEST_ENVS` may name a folder that has them (`sklearn/`, `tensorflow/`).
 """
 
+import asyncio
 import fcntl
 import hashlib
 import http.client
@@ -13,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -22,11 +22,13 @@ from types import TracebackType
 from typing import Any
 
 import stagezero
+from stagezero.node.images.catalogue import Catalogue
+from stagezero.node.images.environments import Environments, default_root
 
 SOURCES = Path(stagezero.__file__).parent.parent
-LOCKS = SOURCES / "stagezero" / "node" / "catalogue"
 EXAMPLES = SOURCES.parent / "examples"
 
+_IMAGES = {"sklearn": "kserve/sklearnserver", "tensorflow": "tensorflow/serving"}
 _START_TIMEOUT_S = 60.0
 _LOOK_AGAIN_S = 0.01
 
@@ -39,25 +41,14 @@ def python_of(runtime: str) -> Path:
         python = Path(given) / runtime / "bin" / "python"
         assert python.exists(), f"STAGEZERO_TEST_ENVS={given} has no {runtime}/bin/python"
         return python
-    lock = LOCKS / f"{runtime}.lock"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return _build(cache_home / "stagezero" / "test-envs" / f"{runtime}-{digest}", lock)
+    return _product_environment(_IMAGES[runtime])
 
 
-def _build(folder: Path, lock: Path) -> Path:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".building").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)  # several test processes may want it at once
-        python = folder / "bin" / "python"
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            sys.stderr.write(f"\nbuilding {folder} ...\n")
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            install = ["-m", "pip", "install", "-q", "--require-hashes", "-r"]
-            subprocess.run([python, *install, lock], check=True)
-            (folder / "complete").touch()
-        return python
+def _product_environment(image: str) -> Path:
+    """The environment that pods of an image have; built if it is not there, shared with them."""
+    environments = Environments(default_root())
+    built = asyncio.run(environments.ensure(Catalogue().resolve(image)))
+    return built.python
 
 
 def make(runtime: str, code: str, *, cwd: Path) -> Any:
@@ -179,3 +170,19 @@ class ModelServer:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+
+def cached_example(runtime: str, script: str, name: str, *arguments: str) -> Path:
+    """A model made by one of the examples' scripts, made once a version of the script."""
+    digest = hashlib.sha256((EXAMPLES / script).read_bytes()).hexdigest()[:12]
+    cache_home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = cache_home / "stagezero" / "test-models" / f"{name}-{digest}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".making").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # several test processes may want it at once
+        if not folder.exists():
+            unfinished = folder.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            run_example(runtime, script, str(unfinished), *arguments)
+            unfinished.rename(folder)
+    return folder

@@ -83,8 +83,12 @@ class Discovery:
 
     async def _versions(self) -> list[str]:
         groups = await self._read("/apis")
-        preferred = [str(group["preferredVersion"]["groupVersion"]) for group in groups["groups"]]
-        return ["v1", *preferred]
+        found = ["v1"]
+        for group in groups["groups"]:
+            served = [str(version["groupVersion"]) for version in group["versions"]]
+            preferred = str(group["preferredVersion"]["groupVersion"])
+            found += sorted(served, key=lambda version: version != preferred)
+        return found
 
     async def _version(self, api_version: str) -> list[Served]:
         if api_version not in self._served:
