@@ -32,18 +32,22 @@ class Proxy:
         self.has: dict[Kind, dict[str, Resource]] = {kind: {} for kind in Kind}
         self.batches: list[Batch] = []
         self._asked: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+        self._has_begun = False
 
     def hello(self) -> list[Request]:
         """The first requests of a stream; what it has from an earlier one is told."""
         requests = []
-        for kind in (Kind.CLUSTER, Kind.LISTENER):
-            initial = {name: r.version for name, r in self.has[kind].items()}
-            requests.append(Request(kind, initial=initial))
+        requests = [self._first(Kind.CLUSTER)]
+        if self._has_begun:
+            requests.append(self._first(Kind.LISTENER))
         for kind in (Kind.LOAD, Kind.TABLE):
             if self._asked[kind]:
-                initial = {name: r.version for name, r in self.has[kind].items()}
-                requests.append(Request(kind, tuple(sorted(self._asked[kind])), initial=initial))
+                requests.append(self._first(kind))
         return requests
+
+    def _first(self, kind: Kind) -> Request:
+        initial = {name: r.version for name, r in self.has[kind].items()}
+        return Request(kind, tuple(sorted(self._asked[kind])), initial=initial)
 
     def answer(self, batch: Batch) -> list[Request]:
         """What Envoy says to a response."""
@@ -58,6 +62,9 @@ class Proxy:
             self.has[batch.kind].pop(name, None)
             requests += self._drops(batch.kind, name)
         requests.append(Request(batch.kind, nonce=batch.nonce, error="; ".join(wrong)))
+        if not self._has_begun:
+            self._has_begun = True  # listeners only after the first word about clusters
+            requests.append(self._first(Kind.LISTENER))
         return requests
 
     def _needs(self, resource: Resource) -> list[Request]:

@@ -71,6 +71,8 @@ class _Channel:
 
     is_open: bool = False
     is_wildcard: bool = False
+    is_answered: bool = False
+    """Envoy begins with clusters and waits for an answer, even if there are none."""
     wanted: set[str] = field(default_factory=set)
     sent: dict[str, str] = field(default_factory=dict)
     """Versions that Envoy has or will have."""
@@ -166,7 +168,7 @@ class DeltaStream:
             if self._is_due(channel, resource, snapshot)
         ]
         removed = self._gone(kind, channel, snapshot)
-        if not changed and not removed:
+        if not changed and not removed and (channel.is_answered or not channel.is_wildcard):
             return []
         if kind in _ONE_AT_A_TIME:
             changed, removed = changed[:1], removed if not changed else []
@@ -232,6 +234,7 @@ class DeltaStream:
     ) -> Batch:
         batch = Batch(kind, str(next(self._nonces)), tuple(resources), tuple(removed))
         channel.flying[batch.nonce] = batch
+        channel.is_answered = True
         loads = self._channels[Kind.LOAD]
         for resource in resources:
             channel.sent[resource.name] = resource.version

@@ -84,6 +84,13 @@ def test_clusters_go_before_the_routes_that_name_them(talk: Talk) -> None:
     assert kinds.index(Kind.CLUSTER) < kinds.index(Kind.TABLE)
 
 
+def test_the_first_word_about_clusters_is_said_even_if_there_are_none(talk: Talk) -> None:
+    talk.show(LISTENER, table())
+    first = talk.proxy.batches[0]
+    assert (first.kind, first.resources) == (Kind.CLUSTER, ())
+    assert LISTENER.name in talk.proxy.has[Kind.LISTENER]
+
+
 def test_nothing_new_is_nothing_sent(talk: Talk) -> None:
     everything = (cluster("a"), load("a"), LISTENER, table())
     talk.show(*everything)
@@ -185,6 +192,7 @@ def test_an_unknown_nonce_means_nothing(talk: Talk) -> None:
 
 
 def test_a_missing_load_is_answered_once(talk: Talk) -> None:
+    talk.show()
     talk.stream.receive(Request(Kind.LOAD, ("ghost",)))
     (batch,) = talk.stream.due(EMPTY)
     assert batch.removed == ("ghost",)
@@ -192,6 +200,7 @@ def test_a_missing_load_is_answered_once(talk: Talk) -> None:
 
 
 def test_a_missing_load_that_appears_is_sent(talk: Talk) -> None:
+    talk.show()
     talk.stream.receive(Request(Kind.LOAD, ("late",)))
     talk.stream.due(EMPTY)
     (batch,) = talk.stream.due(snapshot(load("late")))
