@@ -387,3 +387,14 @@ async def test_a_definition_applied_is_served_at_once(kubectl: Kubectl) -> None:
     await kubectl("wait", "--for=condition=Established", "crd/toys.toys.dev", "--timeout=5s")
     toy = THING.replace("things.dev", "toys.dev").replace("Thing", "Toy")
     assert await kubectl("apply", "-f", "-", stdin=toy) == "toy.toys.dev/x created\n"
+
+
+@pytest.mark.parametrize("manifest", [DEPLOYMENT, THING], ids=["built-in", "custom"])
+async def test_server_side_apply(kubectl: Kubectl, manifest: str) -> None:
+    apply = ("apply", "--server-side", "-f", "-")
+    assert " serverside-applied" in await kubectl(*apply, stdin=manifest)
+    assert " serverside-applied" in await kubectl(*apply, stdin=manifest)
+    changed = manifest.replace("replicas: 2", "replicas: 3").replace("size: 1", "size: 2")
+    other = await kubectl.run(*apply, "--field-manager=other", stdin=changed)
+    assert 'conflict with "kubectl"' in other.err
+    await kubectl(*apply, "--field-manager=other", "--force-conflicts", stdin=changed)

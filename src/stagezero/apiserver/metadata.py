@@ -51,7 +51,7 @@ def for_new(call: Call, given: Raw, now: str) -> Raw:
     metadata = {
         name: value
         for name, value in given.items()
-        if name not in (*_SERVER_SET, "resourceVersion", "selfLink")
+        if name not in (*_SERVER_SET, "resourceVersion", "selfLink", "managedFields")
     }
     metadata["name"] = call.target.name
     if call.served.resource.namespaced:
@@ -84,6 +84,9 @@ def for_update(call: Call, given: Raw, old: Raw) -> Raw:
     else:
         metadata.pop("namespace", None)
     metadata.pop("selfLink", None)
+    # Who owns which field is the server's knowledge; a client can only give all of it up.
+    is_given_up = given.get("managedFields") == []
+    metadata["managedFields"] = [] if is_given_up else old.get("managedFields", [])
     return tidy(metadata)
 
 

@@ -28,11 +28,15 @@ _MOST_WARNINGS = 20
 
 @dataclass(frozen=True)
 class Draft:
-    """An object as a request gives it; `patch` is shown where a patch made it."""
+    """An object as a request gives it; `patch` is shown where a patch made it.
+
+    `managers` are the owners of its fields, where an apply has settled them anew.
+    """
 
     raw: Raw
     duplicates: tuple[str, ...] = ()
     patch: Any = None
+    managers: list[Raw] | None = None
 
 
 class Shaper:
@@ -51,7 +55,7 @@ class Shaper:
     def new(self, call: Call, draft: Draft, now: str) -> Raw:
         """Shape an object that is about to be created."""
         raw = self._conform(call, draft)
-        raw["metadata"] = metadata.for_new(call, raw["metadata"], now)
+        raw["metadata"] = _managed(metadata.for_new(call, raw["metadata"], now), draft)
         if call.served.has_status:
             raw.pop("status", None)
         if call.served.collection == "namespaces":
@@ -61,7 +65,8 @@ class Shaper:
     def changed(self, call: Call, draft: Draft, old: Raw, now: str) -> Raw:
         """Shape the next state of an object; the status endpoint changes only the status."""
         raw = self._conform(call, draft)
-        raw["metadata"] = metadata.for_update(call, raw["metadata"], old["metadata"])
+        kept = metadata.for_update(call, raw["metadata"], old["metadata"])
+        raw["metadata"] = _managed(kept, draft)
         if call.target.subresource == "status":
             raw = _with_part(old, raw, "status")
         elif call.served.has_status:
@@ -159,6 +164,10 @@ class Shaper:
             return cannot_be_handled(served, served.kind, _as_go_says(served.kind, types[0]))
         name = call.target.name
         return field_errors.invalid(served.kind, served.group, name, wrong)
+
+
+def _managed(meta: Raw, draft: Draft) -> Raw:
+    return meta if draft.managers is None else {**meta, "managedFields": draft.managers}
 
 
 def _as_go_says(kind: str, mistake: FieldError) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 from stagezero.api import errors
 from stagezero.api.base import Raw
-from stagezero.apiserver import decoding, metadata, namespaces, patching
+from stagezero.apiserver import applying, decoding, metadata, namespaces, patching
+from stagezero.apiserver.applying import Applied
 from stagezero.apiserver.call import Call, FieldValidation
 from stagezero.apiserver.deletion import Deletion
 from stagezero.apiserver.objects import Objects, decode
@@ -114,7 +115,7 @@ class Writes:
         content_type = headers.get("content-type", "")
         kind, patch = patching.decode(call.request.body, content_type, call.served)
         if kind == patching.APPLY_PATCH:
-            raise errors.UnsupportedMediaType("server-side apply is not served")
+            return await self._apply(call, applying.read(call, patch))
         duplicates = _duplicates(call)
         for _ in range(_PATCH_TRIES - 1):
             try:
@@ -123,6 +124,35 @@ class Writes:
                 if _names_version(patch):
                     raise
         return await self._patch_once(call, kind, patch, duplicates), False
+
+    async def _apply(self, call: Call, applied: Applied) -> tuple[bytes, bool]:
+        check_kind(applied.raw, call.served)
+        self._check_identity(call, applied.raw.get("metadata") or {})
+        for _ in range(_PATCH_TRIES - 1):
+            try:
+                return await self._apply_once(call, applied)
+            except (errors.Conflict, errors.AlreadyExists) as error:
+                if _is_between_managers(error):
+                    raise
+        return await self._apply_once(call, applied)
+
+    async def _apply_once(self, call: Call, applied: Applied) -> tuple[bytes, bool]:
+        stored = self._objects.store.get(call.key)
+        if stored is None:
+            return await self._apply_new(call, applied), True
+        live = decode(stored.data)
+        draft = applying.apply(call, applied, live, self._now)
+        version = (applied.raw.get("metadata") or {}).get("resourceVersion")
+        if version not in (None, "", live["metadata"]["resourceVersion"]):
+            raise call.conflict()
+        return await self._commit(call, draft, stored), False
+
+    async def _apply_new(self, call: Call, applied: Applied) -> bytes:
+        if call.target.subresource:
+            raise call.not_found()
+        if call.served.resource.namespaced:
+            namespaces.check_open(self._objects.store, call)
+        return await self._create(call, applying.as_new(call, applied, self._now))
 
     async def _patch_once(
         self, call: Call, kind: str, patch: Any, duplicates: tuple[str, ...]
@@ -173,6 +203,11 @@ class Writes:
                 )
         check_kind(raw, call.served)
         return Draft(raw, _duplicates(call))
+
+
+def _is_between_managers(error: errors.ApiError) -> bool:
+    causes = (error.details or {}).get("causes") or []
+    return any(cause.get("reason") == "FieldManagerConflict" for cause in causes)
 
 
 def _duplicates(call: Call) -> tuple[str, ...]:
