@@ -16,6 +16,7 @@ from stagezero.compose.node import ENVOY
 from stagezero.compose.ports import Ports
 from stagezero.compose.settings import Settings
 from stagezero.compose.system import start_ticks
+from stagezero.node.removal import remove_network
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.supervisor.client import SupervisorClient
 from stagezero.node.supervisor.launch import SupervisorFailed
@@ -126,6 +127,7 @@ async def stop_all(settings: Settings, grace_s: float = 20.0) -> list[str]:
         with contextlib.suppress(SupervisorFailed):
             await SupervisorClient(folder).shut_down(grace_s)
         ended.append("supervisor, gateway and pods")
+    await remove_network(settings.node)
     return ended
 
 

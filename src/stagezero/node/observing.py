@@ -128,6 +128,15 @@ def _ended_run(restart: int, ended: ContainerStateTerminated) -> Run:
     )
 
 
+def health_told(pod: Pod, run: ContainerId) -> Health | None:
+    """What the status says of a run that is under way, if it speaks of that very run."""
+    for status in pod.status.container_statuses:
+        is_meant = status.name == run.container and status.restart_count == run.restart
+        if is_meant and status.state.running is not None:
+            return Health(is_started=bool(status.started), is_ready=status.ready)
+    return None
+
+
 def named_by(pod: Pod) -> tuple[set[str], set[str]]:
     """The ConfigMaps and Secrets that a pod's environments and volumes name."""
     config_maps: set[str] = set()

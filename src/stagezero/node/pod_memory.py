@@ -1,6 +1,5 @@
 """What the kubelet remembers of a pod between two looks; all of it can be found out again."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 from stagezero.api.base import Key
@@ -12,7 +11,8 @@ class PodMemory:
     """One pod's memory.
 
     `own_runs` are runs without a process: a model linked in place, a program that could not be
-    executed. `busy` are containers whose start is under way.
+    executed. `busy` are containers whose start is under way, `pulled` images that were made ready for
+    this pod and not used yet.
     """
 
     uid: str
@@ -27,5 +27,4 @@ class PodMemory:
     messages: dict[tuple[str, int], str] = field(default_factory=dict)
     stopping: set[str] = field(default_factory=set)
     busy: set[str] = field(default_factory=set)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    failures: int = 0
+    pulled: set[str] = field(default_factory=set)

@@ -27,7 +27,7 @@ from stagezero.node.image_pulls import ImagePulls
 from stagezero.node.images.catalogue import Catalogue
 from stagezero.node.images.environments import Environments
 from stagezero.node.model_fetch import ModelFetch
-from stagezero.node.observing import PodObserver, named_by, references_of, versions_of
+from stagezero.node.observing import PodObserver, health_told, named_by, references_of, versions_of
 from stagezero.node.plans import container_spec
 from stagezero.node.plans.errors import MountFailed
 from stagezero.node.plans.observed import Problem
@@ -127,14 +127,11 @@ class Kubelet:
         for uid in self._runtime.uids() - wanted:
             self._end_orphan(uid)
 
-    async def run(self) -> None:
-        """Work until cancelled; what runs goes on running."""
-        try:
-            await self.loop.run()
-        finally:
-            await self._tasks.stop()
-            await self._prober.close()
-            await self._images.close()
+    async def close(self) -> None:
+        """Stop looking after pods, once the loop has ended; what runs goes on running."""
+        await self._tasks.stop()
+        await self._prober.close()
+        await self._images.close()
 
     def _wake(self, uid: str) -> None:
         memory = self._memories.get(uid)
@@ -206,7 +203,7 @@ class Kubelet:
     def _watch_health(self, pod: Pod, name: str, run: ContainerId) -> None:
         target = self._target(pod, name, run)
         if target is not None:
-            self._prober.watch(run, target)
+            self._prober.watch(run, target, health_told(pod, run))
 
     def _target(self, pod: Pod, name: str, run: ContainerId) -> Target | None:
         sandbox = self._runtime.sandbox(pod.uid)
@@ -224,6 +221,7 @@ class Kubelet:
     async def _act(self, action: Action, pod: Pod, memory: PodMemory) -> bool:
         match action:
             case Pull():
+                memory.pulled.add(action.image)
                 self._images.pull(action.image, memory.key)
                 return False
             case Mount():
@@ -304,8 +302,10 @@ class Kubelet:
             if why:
                 told.append(warning("Failed", f"Error: {why}"))
             return bool(runs) and problem is None
-        if order.restart:
-            image = order.container.image
+        image = order.container.image
+        if image in memory.pulled:
+            memory.pulled.discard(image)  # it was told of when it was pulled
+        else:
             words = f'Container image "{image}" already present on machine'
             told.append(normal("Pulled", words))
         told.append(normal("Created", f"Created container {name}"))

@@ -46,8 +46,12 @@ class Prober:
         self._probed: dict[ContainerId, _Probed] = {}
         self._tasks = TaskOwner("probes")
 
-    def watch(self, run: ContainerId, target: Target) -> None:
-        """Begin to probe a run, unless it is probed already."""
+    def watch(self, run: ContainerId, target: Target, told: Health | None = None) -> None:
+        """Begin to probe a run, unless it is probed already.
+
+        `told` is what was known of this run before we came: it holds until a probe knows better,
+        so that nothing stops being ready because the control plane was started again.
+        """
         if run in self._probed:
             return
         probed = self._probed[run] = _Probed(target)
@@ -55,7 +59,10 @@ class Prober:
         if ProbeKind.STARTUP not in probes:
             probed.may_go_on.set()
         for kind, probe in probes.items():
-            probed.states[kind] = ProbeState()
+            probed.states[kind] = _initial_state(kind, told)
+            if kind is ProbeKind.STARTUP and probed.states[kind].passed:
+                probed.may_go_on.set()
+                continue
             work = self._probe(run, probed, kind, probe)
             task = self._tasks.start(work, f"{run.uid}/{run.container}/{kind.value}")
             probed.tasks.append(task)
@@ -115,6 +122,17 @@ class Prober:
         if kind is ProbeKind.STARTUP and probed.states[kind].passed:
             probed.may_go_on.set()
         self._changed(run.uid)
+
+
+def _initial_state(kind: ProbeKind, told: Health | None) -> ProbeState:
+    if told is None:
+        return ProbeState()
+    passed = {
+        ProbeKind.STARTUP: told.is_started,
+        ProbeKind.READINESS: told.is_ready,
+        ProbeKind.LIVENESS: True,
+    }
+    return ProbeState(passed=True) if passed[kind] else ProbeState()
 
 
 def probes_of(container: Container) -> dict[ProbeKind, Probe]:

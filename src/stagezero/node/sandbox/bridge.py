@@ -100,6 +100,11 @@ class BridgeNetwork:
         mine = sorted(a for a in addresses if ipaddress.ip_address(a) not in self._subnet)
         return [f"route add {address}/32 via {self.gateway}" for address in mine]
 
+    @property
+    def may_exist(self) -> bool:
+        """Whether this instance may have a bridge that somebody must remove."""
+        return os.geteuid() == 0 and ip_command.is_installed() and self._folders.network.exists()
+
     async def attach(self, uid: str, ports: Sequence[int]) -> Attachment:
         """Make a namespace with one end of a veth pair in it, the other end on the bridge."""
         ip = self._free_address(uid)
