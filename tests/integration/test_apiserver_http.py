@@ -106,6 +106,17 @@ async def test_stopping_ends_watches_within_a_second(served: Served) -> None:
     assert loop.time() - begun < 1
 
 
+async def test_stopping_the_listener_alone_ends_watches_properly(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served.session.get(f"{CONFIG}?watch=true") as response:
+        stopping = asyncio.create_task(served.http.stop())
+        async with asyncio.timeout(1):
+            assert await response.content.read() == b""
+    await stopping
+    assert not caplog.records
+
+
 async def test_a_body_over_the_limit_is_refused(served: Served) -> None:
     body = b" " * (BODY_LIMIT_BYTES + 1)
     async with served.session.post(CONFIG, data=io.BytesIO(body)) as response:

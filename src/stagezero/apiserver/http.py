@@ -61,6 +61,12 @@ class Application:
     def __init__(self, handler: Handler, authenticate: Authenticate) -> None:
         self._handler = handler
         self._authenticate = authenticate
+        self._streams: set[asyncio.Future[None]] = set()
+
+    def end_streams(self) -> None:
+        """End all watches and streams properly, as at their time-out."""
+        for stream in self._streams:
+            stream.cancel()
 
     async def __call__(
         self,
@@ -73,7 +79,7 @@ class Application:
         exchange = _Exchange(scope, receive, send)
         try:
             response = await self._answer(exchange)
-            await exchange.answer(response)
+            await exchange.answer(response, self._streams)
         except _Disconnected:
             return
 
@@ -140,8 +146,8 @@ class _Exchange:
             raise errors.TooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
         return b"".join(parts)
 
-    async def answer(self, response: Response) -> None:
-        """Write the answer, whole or piece by piece."""
+    async def answer(self, response: Response, streams: set[asyncio.Future[None]]) -> None:
+        """Write the answer, whole or piece by piece; what is under way is listed in `streams`."""
         chunks = _chunks(response)
         headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
         if chunks is None:
@@ -154,14 +160,18 @@ class _Exchange:
             return
         # The headers go out at once: a quiet watch is open before its first event.
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
-        await self._stream(chunks)
+        await self._stream(chunks, streams)
 
-    async def _stream(self, chunks: AsyncIterator[bytes]) -> None:
+    async def _stream(
+        self, chunks: AsyncIterator[bytes], streams: set[asyncio.Future[None]]
+    ) -> None:
         pump = asyncio.ensure_future(self._pump(chunks))
+        streams.add(pump)
         gone = asyncio.ensure_future(self._disconnected())
         try:
             await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            streams.discard(pump)
             for task in (pump, gone):
                 task.cancel()
             results = await asyncio.gather(pump, gone, return_exceptions=True)
@@ -216,6 +226,7 @@ class HttpServer:
         self._host = host
         self._wanted_port = port
         self._sockets: list[socket.socket] = []
+        self._application = application
         config = uvicorn.Config(
             application,
             http="h11",
@@ -255,7 +266,8 @@ class HttpServer:
         await self._server.startup(sockets=self._sockets)
 
     async def stop(self) -> None:
-        """Stop listening, let answers under way end (a second at most), close connections."""
+        """Stop listening, end streams, let other answers end (a second at most)."""
         if self._sockets:
+            self._application.end_streams()
             await self._server.shutdown(sockets=self._sockets)
             self._sockets = []
