@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -99,6 +101,15 @@ class Installation:
         for folder in self.catalogues:
             words += ["--catalogue", str(folder)]
         self.stagezero(*words)
+
+    def kill(self) -> None:
+        """Kill the control plane with -9, and wait until it is dead."""
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [], LIMIT_S)
+        finally:
+            os.close(descriptor)
 
     def down(self) -> None:
         """Stop everything and remove what it wrote."""

@@ -137,6 +137,11 @@ def _write_running(settings: Settings, ports: Ports) -> None:
 
 
 def start_ticks(pid: int) -> int:
-    """When a process was started, in ticks since boot: tells a reused pid apart."""
-    text = Path(f"/proc/{pid}/stat").read_text()
-    return int(text.rpartition(")")[2].split()[19])
+    """When a process was started, in ticks since boot: tells a reused pid apart.
+
+    ProcessLookupError for one that has ended and that nobody has waited for.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):
+        raise ProcessLookupError(f"process {pid} has ended")
+    return int(fields[19])
