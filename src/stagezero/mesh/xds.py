@@ -145,13 +145,14 @@ class XdsServer:
                 self._read(stream, message)
                 wake.set()
         finally:
+            # All that matters first: gRPC may cancel us more than once.
             self._wakes.discard(wake)
             writer.cancel()
-            await asyncio.wait((writer,))
             if self._stream is stream:
                 self._stream = None
                 log.info("Envoy is gone")
                 self._tell(NO_VERDICT)
+            await asyncio.wait((writer,))
 
     def _read(self, stream: DeltaStream, message: discovery.DeltaDiscoveryRequest) -> None:
         kind = _KINDS.get(message.type_url)
