@@ -139,20 +139,19 @@ class XdsServer:
         self._wakes.add(wake)
         log.info("Envoy is connected")
         self._tell(NO_VERDICT)
-        writer = asyncio.create_task(self._write(stream, wake, context), name="xds/write")
         try:
-            async for message in requests:
-                self._read(stream, message)
-                wake.set()
-        finally:
-            # All that matters first: gRPC may cancel us more than once.
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(self._write(stream, wake, context), name="xds/write")
+                async for message in requests:
+                    self._read(stream, message)
+                    wake.set()
+                writer.cancel()
+        finally:  # without an await: gRPC may cancel us more than once
             self._wakes.discard(wake)
-            writer.cancel()
             if self._stream is stream:
                 self._stream = None
                 log.info("Envoy is gone")
                 self._tell(NO_VERDICT)
-            await asyncio.wait((writer,))
 
     def _read(self, stream: DeltaStream, message: discovery.DeltaDiscoveryRequest) -> None:
         kind = _KINDS.get(message.type_url)
