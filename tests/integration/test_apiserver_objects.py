@@ -1,5 +1,6 @@
 """Objects through the API: create, read, replace, patch, and what the server answers."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -437,3 +438,33 @@ async def test_a_senseless_scale_is_refused(api: Api, replicas: Any) -> None:
     raw = {"spec": {"replicas": replicas}}
     answer = await api.send("PUT", f"{DEPLOYMENTS}/web/scale", raw)
     assert answer.status == 422
+
+
+class SetClock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+async def test_events_are_kept_for_an_hour() -> None:
+    clock = SetClock()
+    api = await Api(clock=clock).with_namespaces("default")
+    events = "/api/v1/namespaces/default/events"
+    for name, minutes in (("old", 0), ("recurring", 0), ("young", 50), ("now", 11)):
+        clock.moment += timedelta(minutes=minutes)
+        await api.create(events, {"metadata": {"name": name}})
+        patch = {"lastTimestamp": "2026-01-01T00:45:00Z"}
+        await api.send("PATCH", f"{events}/recurring", patch, content_type=MERGE)
+    assert (await api.send("GET", events)).items == ["now", "recurring", "young"]
+
+
+async def test_what_comes_later_is_said_to_be_absent(api: Api) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    await api.create(pods, {"metadata": {"name": "p"}, "spec": {"containers": []}})
+    answer = await api.send("POST", f"{pods}/p/exec")
+    assert answer.status == 404
+    assert answer.message == "pods/exec is not served by this version of stagezero"

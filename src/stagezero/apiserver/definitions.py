@@ -6,12 +6,11 @@ Deleting one deletes its objects first: the definition waits, terminating, until
 
 import re
 
-import msgspec
-
 from stagezero.api.apiextensions import CustomResourceDefinition
 from stagezero.api.base import Raw
 from stagezero.apiserver import field_errors, structural
 from stagezero.apiserver.catalogue import Catalogue
+from stagezero.apiserver.encoding import decode, restamped
 from stagezero.apiserver.field_errors import FieldError
 from stagezero.apiserver.jsonpath import JsonPath, PathError
 from stagezero.store.base import Durability, Store, StoreKey
@@ -34,7 +33,7 @@ class Definitions:
     def load(self) -> None:
         """Serve what was defined before the start."""
         for stored in self._store.list(COLLECTION)[0]:
-            self._catalogue.define(msgspec.json.decode(stored.data))
+            self._catalogue.define(decode(stored.data))
 
     def written(self, collection: str, raw: Raw) -> None:
         """Note a committed object: a definition is served from now on."""
@@ -54,18 +53,13 @@ class Definitions:
         stored = self._store.get(key)
         if stored is None or self._store.list(name)[0]:
             return
-        raw: Raw = msgspec.json.decode(stored.data)
+        raw = decode(stored.data)
         metadata = raw["metadata"]
         if "deletionTimestamp" not in metadata or CLEANUP not in metadata.get("finalizers", []):
             return
         rest = [finalizer for finalizer in metadata["finalizers"] if finalizer != CLEANUP]
         metadata["finalizers"] = rest
-
-        def encode(version: int) -> bytes:
-            return msgspec.json.encode(
-                {**raw, "metadata": {**metadata, "resourceVersion": str(version)}}
-            )
-
+        encode = restamped(raw)
         if rest:
             await self._store.put(key, encode, stored.version, Durability.INTENT)
             return
@@ -78,7 +72,7 @@ class Definitions:
         return (
             stored is not None
             and b'"deletionTimestamp"' in stored.data
-            and ("deletionTimestamp" in msgspec.json.decode(stored.data)["metadata"])
+            and ("deletionTimestamp" in decode(stored.data)["metadata"])
         )
 
     def settle(self, raw: Raw, old: Raw | None, now: str) -> Raw:

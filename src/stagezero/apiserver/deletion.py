@@ -12,7 +12,8 @@ from stagezero.api import errors
 from stagezero.api.base import Raw
 from stagezero.apiserver import decoding, definitions
 from stagezero.apiserver.call import SYSTEM_GROUP, Call
-from stagezero.apiserver.objects import Objects, decode
+from stagezero.apiserver.encoding import decode
+from stagezero.apiserver.objects import Objects
 from stagezero.apiserver.routing import Target
 from stagezero.apiserver.served import Served
 from stagezero.apiserver.shaping import Shaper

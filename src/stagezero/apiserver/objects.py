@@ -1,62 +1,29 @@
-"""Objects between bytes and JSON values, and the one place where they are committed to the store.
+"""The one place where objects are committed to the store, in the API's words.
 
-What is stored begins with apiVersion and kind, so that another served version of the same object is
-a change of its first bytes. A commit of a CustomResourceDefinition changes what is served.
+A commit of a CustomResourceDefinition changes what is served, one of an event lets old ones go.
 """
-
-from typing import Any
-
-import msgspec
 
 from stagezero.api import errors
 from stagezero.api.base import Raw
 from stagezero.apiserver.call import Call
 from stagezero.apiserver.catalogue import Catalogue
 from stagezero.apiserver.definitions import Definitions
+from stagezero.apiserver.encoding import encoder
+from stagezero.apiserver.event_expiry import COLLECTION as EVENTS
+from stagezero.apiserver.event_expiry import EventExpiry
 from stagezero.apiserver.served import Served
-from stagezero.store.base import Encode, Store, Stored, StoreFailed, VersionConflict
-
-_START = b'{"apiVersion":"'
-
-
-def decode(data: bytes) -> Raw:
-    """Read a stored object."""
-    raw: Raw = msgspec.json.decode(data)
-    return raw
-
-
-def encoder(raw: Raw, served: Served) -> Encode:
-    """Give the bytes of an object once its version is known, at the version that is stored."""
-    resource = served.resource
-    rest: dict[str, Any] = {
-        name: value for name, value in raw.items() if name not in ("apiVersion", "kind", "metadata")
-    }
-
-    def encode(version: int) -> bytes:
-        head = {"apiVersion": resource.api_version, "kind": resource.kind}
-        metadata = {**raw["metadata"], "resourceVersion": str(version)}
-        return msgspec.json.encode({**head, "metadata": metadata, **rest})
-
-    return encode
-
-
-def as_version(data: bytes, served: Served) -> bytes:
-    """The stored bytes as a served version shows them: conversion None renames, no more."""
-    start = len(_START)
-    end = data.index(b'"', start)
-    wanted = served.api_version.encode()
-    if data[start:end] == wanted:
-        return data
-    return _START + wanted + data[end:]
+from stagezero.kit.clock import Clock
+from stagezero.store.base import Store, Stored, StoreFailed, VersionConflict
 
 
 class Objects:
     """Reads and commits objects, in the API's words where the store's would not be understood."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, definitions: Definitions) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, clock: Clock) -> None:
         self.store = store
+        self.definitions = Definitions(store, catalogue)
         self._catalogue = catalogue
-        self._definitions = definitions
+        self._expiry = EventExpiry(store, clock)
 
     def served(self, collection: str) -> Served | None:
         """How the objects of a collection are served, at any version."""
@@ -64,7 +31,7 @@ class Objects:
 
     def check_accepts(self, call: Call) -> None:
         """Refuse a new object of a kind whose definition is being deleted."""
-        if not call.served.resource.is_builtin and self._definitions.is_terminating(
+        if not call.served.resource.is_builtin and self.definitions.is_terminating(
             call.served.collection
         ):
             raise errors.MethodNotAllowed(
@@ -73,7 +40,7 @@ class Objects:
 
     async def let_go(self, name: str) -> None:
         """Remove a terminating definition of whose kind no object is left."""
-        await self._definitions.let_go(name)
+        await self.definitions.let_go(name)
 
     def find(self, call: Call) -> Stored:
         """The object that a call names; NotFound."""
@@ -100,7 +67,9 @@ class Objects:
             raise self._explain(call, error) from error
         except StoreFailed as error:
             raise errors.InternalError(f"the store cannot write: {error}") from error
-        self._definitions.written(call.served.collection, raw)
+        self.definitions.written(call.served.collection, raw)
+        if call.served.collection == EVENTS:
+            await self._expiry.sweep()
         return stored.data
 
     async def remove(self, call: Call, raw: Raw, expected: int) -> bytes:
@@ -114,7 +83,7 @@ class Objects:
             raise self._explain(call, error) from error
         except StoreFailed as error:
             raise errors.InternalError(f"the store cannot write: {error}") from error
-        await self._definitions.removed(call.served.collection, raw)
+        await self.definitions.removed(call.served.collection, raw)
         return stored.data
 
     def _explain(self, call: Call, error: VersionConflict) -> errors.ApiError:

@@ -14,7 +14,7 @@ import msgspec
 
 from stagezero.api import errors
 from stagezero.api.base import Raw
-from stagezero.apiserver.objects import as_version, decode
+from stagezero.apiserver.encoding import as_version, decode
 from stagezero.apiserver.served import Served
 
 _META = "meta.k8s.io/v1"

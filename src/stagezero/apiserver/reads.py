@@ -11,7 +11,8 @@ from stagezero.api import errors
 from stagezero.api.base import Raw
 from stagezero.apiserver import selectors
 from stagezero.apiserver.call import Call
-from stagezero.apiserver.objects import Objects, decode
+from stagezero.apiserver.encoding import decode
+from stagezero.apiserver.objects import Objects
 from stagezero.apiserver.presenting import Presenter
 from stagezero.store.base import Stored
 

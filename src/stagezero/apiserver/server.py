@@ -19,7 +19,6 @@ from stagezero.api.printing import PRINTERS, TablePrinter
 from stagezero.apiserver import deletion, reviews, routing
 from stagezero.apiserver.call import Call
 from stagezero.apiserver.catalogue import Catalogue
-from stagezero.apiserver.definitions import Definitions
 from stagezero.apiserver.deletion import Deletion
 from stagezero.apiserver.documents import Documentation
 from stagezero.apiserver.objects import Objects
@@ -36,6 +35,7 @@ from stagezero.store.base import Store
 log = logging.getLogger(__name__)
 
 _NO_METHOD = "the server does not allow this method on the requested resource"
+_LATER = frozenset({"exec", "attach", "portforward", "proxy", "token", "ephemeralcontainers"})
 _NO_RESOURCE = "the server could not find the requested resource"
 
 
@@ -69,10 +69,9 @@ class ApiServer:
         self._clock = clock
         self._extra = kinds.subresources
         self._catalogue = Catalogue(kinds.builtin, kinds.printers)
-        definitions = Definitions(store, self._catalogue)
-        definitions.load()
-        objects = Objects(store, self._catalogue, definitions)
-        shaper = Shaper(kinds.admissions, definitions)
+        objects = Objects(store, self._catalogue, clock)
+        objects.definitions.load()
+        shaper = Shaper(kinds.admissions, objects.definitions)
         self._deletion = Deletion(objects, shaper, clock)
         self._reads = Reads(objects)
         self._writes = Writes(objects, shaper, self._deletion, clock)
@@ -187,7 +186,7 @@ class ApiServer:
         else:
             found = self._verbs.get((call.served.collection, name))
             if found is None:
-                raise errors.NotFound(_NO_RESOURCE)
+                raise _not_served(call)
             verb = found
         if method not in verb.methods:
             raise errors.MethodNotAllowed(_NO_METHOD)
@@ -231,6 +230,16 @@ class ApiServer:
         finally:
             self.watches.discard(watch)
             await watch.close()
+
+
+def _not_served(call: Call) -> errors.NotFound:
+    """kubectl shows this text where it asked for what later versions will have."""
+    if call.target.subresource in _LATER:
+        return errors.NotFound(
+            f"{call.served.resource.plural}/{call.target.subresource} is not "
+            "served by this version of stagezero"
+        )
+    return errors.NotFound(_NO_RESOURCE)
 
 
 def _streams(call: Call) -> bool:

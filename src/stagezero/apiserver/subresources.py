@@ -13,8 +13,9 @@ from stagezero.api.selectors import selector_text
 from stagezero.apiserver import decoding, patching
 from stagezero.apiserver.call import Call
 from stagezero.apiserver.deletion import Deletion, Options
+from stagezero.apiserver.encoding import decode
 from stagezero.apiserver.jsonpath import JsonPath
-from stagezero.apiserver.objects import Objects, decode
+from stagezero.apiserver.objects import Objects
 from stagezero.apiserver.served import ScalePaths
 from stagezero.apiserver.shaping import Draft, Shaper
 from stagezero.kit.clock import Clock, rfc3339

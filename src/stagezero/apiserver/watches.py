@@ -16,7 +16,7 @@ from stagezero.api import errors
 from stagezero.api.base import Raw
 from stagezero.apiserver import selectors
 from stagezero.apiserver.call import Call
-from stagezero.apiserver.objects import as_version, decode
+from stagezero.apiserver.encoding import as_version, decode
 from stagezero.apiserver.presenting import Form, Presenter
 from stagezero.apiserver.reads import whole_number
 from stagezero.apiserver.selectors import Selector

@@ -8,7 +8,8 @@ from stagezero.apiserver import applying, decoding, metadata, namespaces, patchi
 from stagezero.apiserver.applying import Applied
 from stagezero.apiserver.call import Call, FieldValidation
 from stagezero.apiserver.deletion import Deletion
-from stagezero.apiserver.objects import Objects, decode
+from stagezero.apiserver.encoding import decode
+from stagezero.apiserver.objects import Objects
 from stagezero.apiserver.served import Served
 from stagezero.apiserver.shaping import Draft, Shaper, cannot_be_handled
 from stagezero.kit.clock import Clock, rfc3339
