@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +46,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/env":
             body = json.dumps(dict(os.environ)).encode()
         elif self.path.startswith("/file/"):
-            with open(self.path[5:], "rb") as file:
-                body = file.read()
+            try:
+                with open(self.path[5:], "rb") as file:
+                    body = file.read()
+            except OSError as error:
+                self.send_error(404, str(error))
+                return
         elif self.path.startswith("/exit/"):
             os._exit(int(self.path[6:]))
         else:
@@ -110,6 +113,7 @@ def pod(
         "image": "example/echo",
         "args": ["--port=8080"] if args is None else args,
         "ports": [{"containerPort": 8080}],
+        "readinessProbe": {"tcpSocket": {"port": 8080}},
     }
     main |= container or {}
     metadata = {"name": name, "namespace": "default"}
@@ -158,20 +162,34 @@ class World:
 
     async def gone(self, name: str, limit_s: float = 20.0) -> None:
         """Wait until a pod is not there any more."""
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
+
+        async def is_gone() -> bool:
             try:
                 await self.client.get(Pod, name, "default")
             except errors.NotFound:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"{name} is still there")
+                return True
+            return False
+
+        await eventually(is_gone, limit_s)
 
     async def events(self, name: str) -> list[tuple[str, str]]:
         """Reasons and messages of a pod's events."""
         found = await self.client.list(Event, "default")
         mine = [event for event in found.items if event.involved_object.name == name]
         return [(event.reason, event.message) for event in mine]
+
+    async def told(self, name: str, words: str, limit_s: float = 15.0) -> None:
+        """Wait until an event of a pod has these words in its reason or message."""
+
+        async def is_told() -> bool:
+            events = await self.events(name)
+            return any(words in f"{reason} {message}" for reason, message in events)
+
+        try:
+            await eventually(is_told, limit_s)
+        except TimeoutError:
+            events = await self.events(name)
+            raise AssertionError(f"no event of {name} says {words!r}: {events}") from None
 
     async def log(self, name: str, **options: object) -> str:
         """A container's log."""
@@ -189,6 +207,13 @@ class World:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
         return answer.split(b"\r\n\r\n", 1)[1].decode()
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], limit_s: float = 15.0) -> None:
+    """Wait until something holds that nobody tells us of; TimeoutError if it never does."""
+    async with asyncio.timeout(limit_s):
+        while not await holds():  # noqa: ASYNC110 - other processes have no events for us
+            await asyncio.sleep(0.02)
 
 
 def is_ready(thing: Pod) -> bool:
