@@ -223,7 +223,7 @@ async def test_endpoints_go_with_their_service(plane: Plane) -> None:
 
 
 async def test_a_pod_that_fits_nowhere_says_why_until_there_is_room(plane: Plane) -> None:
-    container = {"name": "main", "image": "a", "resources": {"requests": {"cpu": "65"}}}
+    container = {"name": "main", "image": "a", "resources": {"requests": {"cpu": "100000"}}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "big"}}
     await plane.apply({**pod, "spec": {"containers": [container]}})
 
@@ -235,7 +235,7 @@ async def test_a_pod_that_fits_nowhere_says_why_until_there_is_room(plane: Plane
     condition = find(waiting.status.conditions, "PodScheduled")
     assert condition is not None
     assert condition.message == "0/1 nodes are available: 1 Insufficient cpu."
-    room = {"status": {"allocatable": {"cpu": "66"}}}
+    room = {"status": {"allocatable": {"cpu": "100001"}}}
     await plane.client.patch(Node, Key("", "fake"), room, "status")
     await plane.until(Pod, "big", lambda found: found.spec.node_name == "fake")
 
