@@ -28,6 +28,7 @@ from stagezero.mesh.plans.settings import GatewaySettings, ListenerAddress
 from stagezero.mesh.xds import XdsServer
 from stagezero.node.sandbox.choose import open_runtime
 from stagezero.node.sandbox.folders import NodeFolders
+from stagezero.node.sandbox.processes import Surroundings
 from stagezero.node.supervisor.client import SupervisorClient
 from stagezero.store.sqlite import SqliteStore
 
@@ -63,7 +64,7 @@ class System:
         self._stack.push_async_callback(supervisor.stop)
         is_running = is_envoy_running(supervisor)
         ports = choose(settings, settings.state / "ports.json", is_gateway_running=is_running)
-        runtime = await open_runtime(folders, supervisor)
+        runtime = await open_runtime(folders, supervisor, surroundings(settings))
         log.info("pods have: %s", runtime.info)
         logs = PodLogHandler(folders, runtime, self._clock)
         core = self._core = Core(
@@ -112,6 +113,11 @@ class System:
         url = f"https://{settings.host}:{server.port}"
         config = kubeconfig.kubeconfig(url, identity.ca_pem, identity.token)
         kubeconfig.write(settings.kubeconfig, config)
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """What pods must see wherever it lies, and the state with its keys, which they must not."""
+    return Surroundings(visible=(settings.env_root, *settings.catalogues), hidden=(settings.state,))
 
 
 def presets(settings: Settings, ports: Ports) -> tuple[Object, ...]:

@@ -216,16 +216,17 @@ class ProcessRuntime:
         return "new" if self._needs_user_namespace else ""
 
     def _mounts(self, spec: ContainerSpec, private: Path) -> list[Mount]:
-        named = [word for word in spec.argv if word.startswith("/") and os.path.exists(word)]
-        visible = [*map(str, self._surroundings.visible), *named]
-        volumes = tree_mounts.bind_mounts(spec.binds)
+        hidden = self._surroundings.hidden
+        covered = [*tree_mounts.PRIVATE, *map(str, hidden)]
+        visible = [*map(str, self._surroundings.visible), *_named(spec.argv, hidden)]
         return tree_mounts.without_shadowed(
             [
-                *tree_mounts.hidden_mounts(self._surroundings.hidden),
-                *tree_mounts.private_mounts(private, visible),
+                *tree_mounts.hidden_mounts(hidden),
+                *tree_mounts.private_mounts(private),
+                *tree_mounts.visible_mounts(visible, covered),
                 *tree_mounts.device_mounts(),
                 *tree_mounts.name_mounts(self._folders.pod(spec.id.uid) / "etc"),
-                *volumes,
+                *tree_mounts.bind_mounts(spec.binds),
             ]
         )
 
@@ -306,6 +307,16 @@ def _remember(path: Path, sandbox: Sandbox) -> None:
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(raw))
     draft.replace(path)
+
+
+def _named(argv: Sequence[str], hidden: Sequence[Path]) -> list[str]:
+    """What a command line names by path, unless it is hidden: it may lie below /tmp."""
+    secret = tuple(f"{folder}/" for folder in hidden)
+    return [
+        word
+        for word in argv
+        if word.startswith("/") and not word.startswith(secret) and os.path.exists(word)
+    ]
 
 
 def _process_id(run: ContainerId) -> str:

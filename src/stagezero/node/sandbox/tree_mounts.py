@@ -19,7 +19,7 @@ _LINKS = (
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 )
-_PRIVATE = ("/tmp", "/var/tmp")
+PRIVATE = ("/tmp", "/var/tmp")
 
 
 def device_mounts() -> list[Mount]:
@@ -32,12 +32,15 @@ def device_mounts() -> list[Mount]:
     return [*mounts, Mount("/dev/shm", kind="tmpfs", options="mode=1777")]
 
 
-def private_mounts(private: Path, visible: Iterable[str]) -> list[Mount]:
-    """A private /tmp and /var/tmp, with what must stay visible below them put back in place."""
-    mounts = [Mount(folder, str(private)) for folder in _PRIVATE]
-    below = tuple(f"{folder}/" for folder in _PRIVATE)
-    mounts += [Mount(path, path) for path in dict.fromkeys(visible) if path.startswith(below)]
-    return mounts
+def private_mounts(private: Path) -> list[Mount]:
+    """A private /tmp and /var/tmp."""
+    return [Mount(folder, str(private)) for folder in PRIVATE]
+
+
+def visible_mounts(visible: Iterable[str], covered: Iterable[str]) -> list[Mount]:
+    """What lies below a covered folder and must be seen nevertheless, put back in place."""
+    below = tuple(f"{folder.rstrip('/')}/" for folder in covered)
+    return [Mount(path, path) for path in dict.fromkeys(visible) if path.startswith(below)]
 
 
 def name_mounts(etc: Path) -> list[Mount]:

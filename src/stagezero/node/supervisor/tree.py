@@ -27,6 +27,8 @@ def enter(mounts: Sequence[Mount], workplace: str) -> None:
     linux.mount("", "/", flags=linux.MS_REC | linux.MS_SLAVE)
     flags = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("tmpfs", workplace, "tmpfs", flags, "mode=0755,size=64m")
+    # Or the recursive binds below would take the half-made tree into itself.
+    linux.mount("", workplace, flags=linux.MS_UNBINDABLE)
     placed = sorted((_resolved(mount) for mount in mounts), key=lambda m: m.target.count("/"))
     for step in skeleton("/", [mount.target for mount in placed]):
         _make(step, workplace)
