@@ -1,14 +1,12 @@
 """`up`, `down`, `status`, `wait`: the life of an installation."""
 
 import asyncio
-import logging
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,10 +14,9 @@ from stagezero.cli.connection import Connection, with_connection
 from stagezero.cli.options import Namespace, State, kubeconfig_of, state_of
 from stagezero.cli.output import err, say, table
 from stagezero.cli.waiting import wait_for
-from stagezero.compose import lifecycle
+from stagezero.compose import daemon, lifecycle
 from stagezero.compose.ports import Ports
-from stagezero.compose.settings import Settings
-from stagezero.compose.system import System
+from stagezero.compose.settings import Settings, to_json
 
 START_LIMIT_S = 60.0
 
@@ -71,7 +68,12 @@ def up(
     if detach:
         _start_detached(settings)
     else:
-        asyncio.run(_run(settings))
+        started = time.monotonic()
+
+        def ready(ports: Ports) -> None:
+            _announce(settings, ports, time.monotonic() - started)
+
+        asyncio.run(daemon.run(settings, ready))
 
 
 def _mirrors(texts: list[str]) -> dict[str, str]:
@@ -88,10 +90,9 @@ def _start_detached(settings: Settings) -> None:
     started = time.monotonic()
     settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     read, write = os.pipe()
-    words = [word for word in sys.argv[1:] if word not in ("--detach", "-d")]
     with settings.log.open("ab") as log, os.fdopen(read) as news:
         process = subprocess.Popen(
-            [sys.executable, "-m", "stagezero.cli.main", *words],
+            [sys.executable, "-m", "stagezero.compose", to_json(settings)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -104,15 +105,18 @@ def _start_detached(settings: Settings) -> None:
         word = news.readline().strip()
     if word != "ready":
         process.wait(timeout=START_LIMIT_S)
-        raise NotStarted(f"{_last_line(settings.log)} (all of it is in {settings.log})")
+        raise NotStarted(f"{_last_words(settings.log)} (all of it is in {settings.log})")
     plane = lifecycle.running(settings)
     if plane is not None:
         _announce(settings, plane.ports, time.monotonic() - started)
 
 
-def _last_line(path: Path) -> str:
+def _last_words(path: Path) -> str:
     lines = path.read_text(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("error: ") if lines else "it ended without a word"
+    if not lines:
+        return "it ended without a word"
+    _, mark, words = lines[-1].partition(" ERROR __main__ ")
+    return words if mark else lines[-1]
 
 
 def _announce(settings: Settings, ports: Ports, took_s: float) -> None:
@@ -121,46 +125,6 @@ def _announce(settings: Settings, ports: Ports, took_s: float) -> None:
     say(f"  API server  https://{settings.host}:{ports.api}")
     say(f"  gateway     http://{settings.host}{http}  (hosts NAME.NAMESPACE.localhost)")
     say(f"  kubectl     export KUBECONFIG={settings.kubeconfig}")
-
-
-async def _run(settings: Settings) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    started = time.monotonic()
-    system = System(settings)
-    ended = _signals()
-    try:
-        ports = await system.start()
-        _tell_parent()
-        _announce(settings, ports, time.monotonic() - started)
-        ends: set[asyncio.Future[Any]] = {ended, system.failure}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await system.stop()
-    if ended.done() and ended.result() is signal.SIGINT:
-        say("stopping the gateway and the pods too")
-        await lifecycle.stop_all(settings)
-    elif not ended.done():
-        raise NotStarted(f"a part that everything depends on ended: {system.failure.result()}")
-
-
-def _signals() -> "asyncio.Future[signal.Signals]":
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[signal.Signals] = loop.create_future()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _end, ended, number)
-    return ended
-
-
-def _end(ended: "asyncio.Future[signal.Signals]", number: signal.Signals) -> None:
-    if not ended.done():
-        ended.set_result(number)
-
-
-def _tell_parent() -> None:
-    descriptor = os.environ.pop("STAGEZERO_READY_FD", "")
-    if descriptor:
-        with os.fdopen(int(descriptor), "w") as parent:
-            parent.write("ready\n")
 
 
 def down(

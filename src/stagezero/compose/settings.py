@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 
 def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stagezero"
@@ -71,3 +73,13 @@ class Settings:
     def log(self) -> Path:
         """The control plane's log when it runs detached."""
         return self.state / "control-plane.log"
+
+
+def to_json(settings: Settings) -> str:
+    """Settings as a text for another process."""
+    return msgspec.json.encode(settings, enc_hook=str).decode()
+
+
+def from_json(text: str) -> Settings:
+    """Read settings that `to_json` wrote."""
+    return msgspec.json.decode(text, type=Settings, dec_hook=lambda kind, value: kind(value))
