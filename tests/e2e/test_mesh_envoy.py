@@ -5,6 +5,8 @@ import collections
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import grpc
+import grpc.aio
 import pytest
 
 from stagezero.api.base import Key
@@ -201,6 +203,33 @@ async def test_new_endpoints_are_used_when_they_are_told(stage: Stage) -> None:
     loads = stage.plane.mesh.model.snapshot
     await stage.envoy.xds.settled([one for kind in loads.values() for one in kind.values()])
     assert (await stage.envoy.get("x.y")).told["backend"] == "b"
+
+
+async def test_grpc_passes_to_a_port_that_speaks_it(stage: Stage) -> None:
+    async def answer(request: bytes, context: object) -> bytes:
+        return request.upper()
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(answer)
+    service_handler = grpc.method_handlers_generic_handler("test.Echo", {"Shout": handler})
+    server.add_generic_rpc_handlers((service_handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    await stage.plane.put(service("g", (80, "h2c")))
+    await stage.plane.put(endpoints("g", ("127.0.0.1", port), port_name="h2c"))
+    await stage.serve({"route": [to("g")]})
+    options = (("grpc.default_authority", "x.y"),)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{stage.envoy.http}", options) as channel:
+        assert await channel.unary_unary("/test.Echo/Shout", bytes, bytes)(b"hello") == b"HELLO"
+    await server.stop(None)
+
+
+async def test_requests_are_logged_where_asked(stage: Stage) -> None:
+    await stage.serve({"route": [to("a")]})
+    await stage.envoy.get("x.y", "/seen")
+    async with asyncio.timeout(15):
+        while b"GET /seen HTTP/1.1" not in stage.envoy.access_log.read_bytes():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # Envoy flushes its log every ten seconds
 
 
 # Refusals.

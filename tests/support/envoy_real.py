@@ -147,8 +147,14 @@ class RealEnvoy:
             {
                 80: ListenerAddress("127.0.0.1", self.http),
                 8081: ListenerAddress("127.0.0.1", self.local),
-            }
+            },
+            access_log=str(self.access_log),
         )
+
+    @property
+    def access_log(self) -> Path:
+        """Where requests are logged."""
+        return self.settings.directory / "access.log"
 
     async def start_envoy(self) -> None:
         """Start the process."""

@@ -40,7 +40,6 @@ class EnvoySettings:
     """One: limits on concurrency are exact only with one worker."""
     max_connections: int = 20_000
     log_level: str = "warning"
-    access_log: Path | None = None
     drain_s: int = 5
 
     @property

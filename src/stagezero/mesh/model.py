@@ -136,6 +136,7 @@ class Model:
         self.routing = self._planner.plan(world)
         self._is_stale = False
         self._stale_loads.clear()
+        now = self.routing.contributions
         tables = {p: self._port(p).encode(t) for p, t in self.routing.tables.items()}
         clusters = self._encode_clusters(self._clusters(tables.values()))
         self._clusters_of = _by_service(clusters.values())
@@ -152,7 +153,7 @@ class Model:
             Kind.TABLE: {r.name: r for r in tables.values()},
         }
         self._index_users()
-        now = self.routing.contributions
+        self._seeds.clear()  # known to every port that is open; what comes later is tried anew
         return {key for key in now if before.get(key) is not now[key]}
 
     def _build_loads(self) -> set[Key]:

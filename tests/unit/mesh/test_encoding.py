@@ -1,5 +1,7 @@
 """Values in Envoy's words, read back with Envoy's own messages."""
 
+from dataclasses import replace
+
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
@@ -290,6 +292,13 @@ def test_a_listener_has_the_real_address() -> None:
 def test_a_listener_shares_its_port_with_nobody() -> None:
     message, _ = listener()
     assert not message.enable_reuse_port.value
+
+
+def test_requests_are_logged_only_if_asked() -> None:
+    assert list(listener()[1].access_log) == []
+    body = encode_listener(80, replace(SETTINGS, access_log="/tmp/x")).body
+    assert b"%UPSTREAM_CLUSTER%" in body
+    assert b"/tmp/x" in body
 
 
 def test_streams_may_be_idle() -> None:

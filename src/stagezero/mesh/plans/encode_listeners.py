@@ -1,7 +1,9 @@
 """Listeners in Envoy's words (LDS): one for each open port, its routes by name from RDS."""
 
-from envoy.config.core.v3 import config_source_pb2, protocol_pb2
+from envoy.config.accesslog.v3 import accesslog_pb2
+from envoy.config.core.v3 import config_source_pb2, protocol_pb2, substitution_format_string_pb2
 from envoy.config.listener.v3 import listener_pb2
+from envoy.extensions.access_loggers.file.v3 import file_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as hcm,
@@ -17,6 +19,15 @@ from stagezero.mesh.plans.tables import table_name
 SERVER_NAME = "istio-envoy"
 HEADERS_TIMEOUT_S = 30
 """How long a client may take to send its headers: holding one's tongue must not cost memory."""
+ACCESS_LOG_FORMAT = (
+    '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" '
+    "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "
+    '"%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% '
+    '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" '
+    '"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER% '
+    "%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% "
+    "%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
+)
 STREAM_WINDOW_BYTES = 64 * 1024
 CONNECTION_WINDOW_BYTES = 1024 * 1024
 
@@ -39,7 +50,10 @@ def encode_listener(port: int, settings: GatewaySettings) -> Resource:
     )
     chain = message.filter_chains.add()
     network_filter = chain.filters.add(name="envoy.filters.network.http_connection_manager")
-    network_filter.typed_config.Pack(_manager(port, f"outbound_{name}"))
+    manager = _manager(port, f"outbound_{name}")
+    if settings.access_log:
+        manager.access_log.append(_access_log(settings.access_log))
+    network_filter.typed_config.Pack(manager)
     encoded: bytes = message.SerializeToString(deterministic=True)
     return resource(Kind.LISTENER, name, encoded, port)
 
@@ -68,6 +82,14 @@ def _manager(port: int, stat_prefix: str) -> hcm.HttpConnectionManager:
     router = manager.http_filters.add(name="envoy.filters.http.router")
     router.typed_config.Pack(router_pb2.Router())
     return manager
+
+
+def _access_log(path: str) -> accesslog_pb2.AccessLog:
+    text = substitution_format_string_pb2.SubstitutionFormatString()
+    text.text_format_source.inline_string = ACCESS_LOG_FORMAT
+    log = accesslog_pb2.AccessLog(name="envoy.access_loggers.file")
+    log.typed_config.Pack(file_pb2.FileAccessLog(path=path, log_format=text))
+    return log
 
 
 def _http2() -> protocol_pb2.Http2ProtocolOptions:

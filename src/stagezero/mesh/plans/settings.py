@@ -47,6 +47,8 @@ class GatewaySettings:
     loopbacks: Mapping[ServicePortName, int] = field(default_factory=_loopbacks)
     """Services that are this gateway itself → the gateway port they lead to."""
     cluster_domain: str = "cluster.local"
+    access_log: str = ""
+    """File that gets a line for each request, in Istio's format; empty: none is written."""
     connection_buffer_bytes: int = 64 * 1024
     """How much Envoy buffers for one connection before it stops reading."""
 
