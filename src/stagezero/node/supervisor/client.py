@@ -97,7 +97,11 @@ class SupervisorClient:
 
     async def start(self) -> None:
         """Connect, starting the supervisor if need be; the mirror is complete when this returns."""
-        lines = await self._connect()
+        try:
+            lines = await self._connect()
+        except SupervisorFailed:
+            await self._disconnect()
+            raise
         self._tasks.start(self._keep(lines), "connection")
 
     async def stop(self) -> None:
@@ -171,9 +175,12 @@ class SupervisorClient:
         await self._disconnect()
         lines = await self._connect(is_launching=False)
         await self._send({"op": "shutdown", "grace_s": grace_s})
+        gone = _open_process(self.pid)
         async for _ in lines:
             pass
         await self._disconnect()
+        if gone is not None:
+            await _process_ended(gone)
 
     async def _ask_unless_gone(self, request: Message) -> None:
         try:
@@ -308,6 +315,24 @@ async def _open(folder: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
         return await asyncio.open_unix_connection(path, limit=64 << 20)
     finally:
         os.close(directory)
+
+
+def _open_process(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+async def _process_ended(descriptor: int) -> None:
+    """Wait until the process of a pidfd has ended, and close the pidfd."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Message]:

@@ -186,8 +186,11 @@ class Processes:
         self._journal.rewrite(self._snapshot())
 
     def _replay(self, entry: Entry) -> None:
+        raw = entry.get("process")
+        if not isinstance(raw, dict):
+            return
         try:
-            record = Record.from_json(entry["process"])
+            record = Record.from_json(raw)
             self.sequence = max(self.sequence, int(entry["seq"]))
             kind = entry["type"]
         except (KeyError, TypeError, ValueError, Refused):

@@ -10,7 +10,8 @@ from typing import Any
 
 VERSION = 1
 LINE_LIMIT_BYTES = 1 << 20
-UNSENT_LIMIT_BYTES = 8 << 20
+UNSENT_LIMIT_BYTES = 32 << 20
+UNSENT_EVENTS_LIMIT_BYTES = 1 << 20
 
 Message = dict[str, Any]
 

@@ -81,7 +81,7 @@ class Server:
     def _publish(self, event: Entry) -> None:
         for client in tuple(self._clients):
             if client.is_watching:
-                client.send({"event": event})
+                client.send({"event": event}, protocol.UNSENT_EVENTS_LIMIT_BYTES)
 
     def handle(self, request: Message, answer: Answer) -> None:
         """Carry out one request; Refused says why not."""
@@ -260,13 +260,13 @@ class _Client:
             self.send({"event": event})
         self.is_watching = True
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, limit_bytes: int = protocol.UNSENT_LIMIT_BYTES) -> None:
         """Send what the socket takes now and keep the rest; too much kept ends the connection."""
         if not self._is_open:
             return
         self._unsent += protocol.encode(message)
         self._flush()
-        if len(self._unsent) > protocol.UNSENT_LIMIT_BYTES:
+        if len(self._unsent) > limit_bytes:
             self._close()
 
     def _flush(self) -> None:

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 
 from stagezero.node.supervisor.protocol import BAD_REQUEST, Refused
 
+LABELS_LIMIT = 32 << 10
+"""Labels are kept and listed, so they are bounded."""
+
 
 class Mount(NamedTuple):
     """One thing to show in a process's own tree: `kind` is bind, tmpfs or link (a symlink)."""
@@ -82,7 +85,7 @@ def parse_spec(raw: object) -> Spec:
         gid=_optional_id("spec.gid", fields.get("gid")),
         keep_capabilities=_flag("spec.keep_capabilities", fields.get("keep_capabilities", False)),
         restart=None if restart is None else _restart(restart),
-        labels=_strings("spec.labels", fields.get("labels", {})),
+        labels=_labels("spec.labels", fields.get("labels", {})),
     )
 
 
@@ -164,6 +167,13 @@ def _strings(field: str, value: object) -> dict[str, str]:
         _plain(f"{field} name", name)
         _plain(f"{field}.{name}", text)
     return fields
+
+
+def _labels(field: str, value: object) -> dict[str, str]:
+    labels = _strings(field, value)
+    if sum(len(name) + len(text) for name, text in labels.items()) > LABELS_LIMIT:
+        raise _wrong(field, f"must not have more than {LABELS_LIMIT} characters together")
+    return labels
 
 
 def _number(field: str, value: object, limit: int) -> int:
