@@ -1,76 +1,147 @@
 """The whole control plane in one event loop: real API server and loops, fake node and fake Envoy.
 
-The fake node runs every scheduled pod at once (unless told otherwise), the fake mesh says that Envoy
-took every VirtualService (unless told otherwise).
+The fake node runs every scheduled pod at once, and the fake mesh says that Envoy took every
+VirtualService, unless they are told otherwise. The store outlives the control plane, so that a test
+may stop and start it like a process; the store's journal tells every write.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from stagezero.api import errors
 from stagezero.api.base import Key, Object, Raw, from_raw
+from stagezero.api.builtin import BUILTIN_KINDS
 from stagezero.api.istio import VirtualService
 from stagezero.api.node import Node
 from stagezero.api.pod import Pod
 from stagezero.api.presets import knative, kserve, kubernetes
 from stagezero.client.client import Client
 from stagezero.client.inprocess import InProcess
+from stagezero.compose.catalogue import custom_kinds
 from stagezero.compose.core import Core
 from stagezero.kit.clock import LoopClock
-from stagezero.kit.http import User
+from stagezero.kit.http import Request, Response, User
 from stagezero.runtime.loop import Loop
+from stagezero.store.base import Durability, Encode, Stored, StoreKey
 from stagezero.store.memory import MemoryStore
 
 T = TypeVar("T", bound=Object)
 USER = User("tester", ("system:masters",))
 NODE_NAME = "fake"
+AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+EVERY_KIND: tuple[type[Object], ...] = (*BUILTIN_KINDS, *custom_kinds())
+_CLASSES = {(kind.resource.api_version, kind.resource.kind): kind for kind in EVERY_KIND}
+
+
+class Write(NamedTuple):
+    """One committed write: what an object was and is; None where there is none."""
+
+    key: StoreKey
+    before: Raw | None
+    after: Raw | None
+
+    def __str__(self) -> str:
+        fields = " ".join(changed_fields(self.before or {}, self.after or {}))
+        return f"{'/'.join(self.key)}: {fields}"
+
+
+def changed_fields(before: Any, after: Any, path: str = "") -> list[str]:
+    """The paths of the fields in which two JSON values differ, with both values."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = []
+        for name in sorted(before.keys() | after.keys()):
+            if name not in ("resourceVersion", "managedFields"):
+                found += changed_fields(before.get(name), after.get(name), f"{path}.{name}")
+        return found
+    return [] if before == after else [f"{path}: {before!r} -> {after!r}"]
+
+
+class JournalStore(MemoryStore):
+    """A memory store that notes its writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.journal: list[Write] = []
+
+    async def put(
+        self, key: StoreKey, encode: Encode, expected: int | None, durability: Durability
+    ) -> Stored:
+        """Write, and note it."""
+        before = self.get(key)
+        stored = await super().put(key, encode, expected, durability)
+        self._note(key, before, stored)
+        return stored
+
+    async def delete(
+        self, key: StoreKey, encode: Encode, expected: int, durability: Durability
+    ) -> Stored:
+        """Remove, and note it."""
+        before = self.get(key)
+        stored = await super().delete(key, encode, expected, durability)
+        self._note(key, before, None)
+        return stored
+
+    def _note(self, key: StoreKey, before: Stored | None, after: Stored | None) -> None:
+        pair = [None if one is None else msgspec.json.decode(one.data) for one in (before, after)]
+        self.journal.append(Write(key, pair[0], pair[1]))
+
+    def since(self, version: int) -> list[str]:
+        """The writes of the last versions, for a failing test to show."""
+        count = self.version - version
+        return [str(write) for write in self.journal[-count:]] if count else []
 
 
 class FakeNode:
     """Runs pods in thought: Ready as soon as they are scheduled, gone as soon as they may go."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, plane: "Plane") -> None:
+        self._plane = plane
         self.is_ready: Callable[[Pod], bool] = lambda pod: True
         self.failure: Callable[[Pod], str] = lambda pod: ""
+        """Why a pod's container crashes; empty for one that runs."""
         self._count = 0
         self.loop = Loop("fake-node", self._step)
-        core.caches.add(Pod)
 
     def connect(self) -> None:
         """Begin to listen."""
-        self.loop.wake_on(self._core.caches, Pod, lambda pod, _: (pod.key,))
+        self.loop.wake_on(self._plane.core.caches, Pod, lambda pod, _: (pod.key,))
 
     async def _step(self, key: Key) -> float | None:
-        pod = self._core.caches.get(Pod, key)
+        client = self._plane.core.client
+        pod = self._plane.core.caches.get(Pod, key)
         if pod is None or not pod.spec.node_name:
             return None
-        if pod.is_deleting:
-            await self._core.client.delete(Pod, key, grace_s=0)
+        try:
+            if pod.is_deleting:
+                await client.delete(Pod, key, grace_s=0)
+            else:
+                await client.patch(Pod, key, {"status": self._status(pod)}, "status")
+        except errors.NotFound:
             return None
-        status = self._status(pod)
-        await self._core.client.patch(Pod, key, {"status": status}, "status")
         return None
 
     def _status(self, pod: Pod) -> Raw:
-        ready = self.is_ready(pod)
+        why = self.failure(pod)
+        ready = self.is_ready(pod) and not why
         ip = pod.status.pod_ip or self._address()
         word = "True" if ready else "False"
-        since = self._core.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = self._plane.core.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = now
         if pod.status.conditions and (
             {"Ready": word}.items() <= {c.type: c.status for c in pod.status.conditions}.items()
         ):
-            since = pod.status.conditions[-1].last_transition_time or since
+            since = pod.status.conditions[-1].last_transition_time or now
         kinds = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
         return {
             "phase": "Running",
             "podIP": ip,
             "podIPs": [{"ip": ip}],
             "hostIP": "127.0.0.1",
+            "startTime": pod.status.start_time or now,
             "conditions": [
                 {
                     "type": kind,
@@ -86,7 +157,7 @@ class FakeNode:
                     "imageID": "",
                     "ready": ready,
                     "restartCount": 0,
-                    "state": {"running": {"startedAt": since}},
+                    "state": _crashed(why) if why else {"running": {"startedAt": since}},
                 }
                 for container in pod.spec.containers
             ],
@@ -94,50 +165,113 @@ class FakeNode:
 
     def _address(self) -> str:
         self._count += 1
-        return f"10.244.0.{self._count + 1}"
+        return f"10.244.{self._count // 250}.{self._count % 250 + 1}"
 
     def again(self) -> None:
-        """Look at every pod again, after `is_ready` was changed."""
-        for pod in self._core.caches.list(Pod):
+        """Look at every pod again, after `is_ready` or `failure` was changed."""
+        for pod in self._plane.core.caches.list(Pod):
             self.loop.add(pod.key)
+
+
+def _crashed(why: str) -> Raw:
+    return {"terminated": {"exitCode": 1, "reason": "Error", "message": why}}
 
 
 class FakeMesh:
     """Says of every VirtualService that Envoy took it."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, plane: "Plane") -> None:
+        self._plane = plane
         self.has_acked: Callable[[VirtualService], bool] = lambda route: True
         self.loop = Loop("fake-mesh", self._step)
-        core.caches.add(VirtualService)
 
     def connect(self) -> None:
         """Begin to listen."""
-        self.loop.wake_on(self._core.caches, VirtualService, lambda route, _: (route.key,))
+        caches = self._plane.core.caches
+        self.loop.wake_on(caches, VirtualService, lambda route, _: (route.key,))
 
     async def _step(self, key: Key) -> float | None:
-        route = self._core.caches.get(VirtualService, key)
+        route = self._plane.core.caches.get(VirtualService, key)
         if route is None:
             return None
         word = "True" if self.has_acked(route) else "Unknown"
         condition = {"type": "Reconciled", "status": word}
         status = {"observedGeneration": route.metadata.generation, "conditions": [condition]}
         if msgspec.to_builtins(route.status) != status:
-            await self._core.client.patch(VirtualService, key, {"status": status}, "status")
+            try:
+                client = self._plane.core.client
+                await client.patch(VirtualService, key, {"status": status}, "status")
+            except errors.NotFound:
+                return None
         return None
 
     def again(self) -> None:
         """Look at every route again, after `has_acked` was changed."""
-        for route in self._core.caches.list(VirtualService):
+        for route in self._plane.core.caches.list(VirtualService):
             self.loop.add(route.key)
 
 
 class Plane:
     """A running control plane and a user's client."""
 
-    def __init__(self, core: Core, node: FakeNode, mesh: FakeMesh) -> None:
-        self.core, self.node, self.mesh = core, node, mesh
-        self.client = Client(InProcess(core.server.handle, USER))
+    core: Core
+    client: Client
+
+    def __init__(self, store: JournalStore | None = None) -> None:
+        self.store = store or JournalStore()
+        self.node, self.mesh = FakeNode(self), FakeMesh(self)
+        self.requests: list[str] = []
+        """What the loops asked of the API beside reading, also where nothing had to be written."""
+
+    async def start(self) -> None:
+        """Start the control plane on the store, as a process does."""
+        self.core = Core(self.store, LoopClock())
+        for kind in EVERY_KIND:
+            self.core.caches.add(kind)
+        # Loops are of one life of the control plane, what the node and Envoy do is not.
+        self.node.loop = Loop("fake-node", self.node._step)
+        self.mesh.loop = Loop("fake-mesh", self.mesh._step)
+        self.core.join(self.node)
+        self.core.join(self.mesh)
+        self.client = Client(InProcess(self.core.server.handle, USER))
+        self._listen_to(self.core.client)
+        await self.core.start(_presets())
+        try:
+            await self.core.client.create(from_raw(Node, _NODE))
+        except errors.AlreadyExists:
+            return
+        await self.node_has()
+
+    async def node_has(self, **room: str) -> None:
+        """Say how much room the node has."""
+        amounts = {**_ROOM, **room}
+        conditions = [{"type": "Ready", "status": "True"}]
+        status = {"allocatable": amounts, "capacity": amounts, "conditions": conditions}
+        await self.core.client.patch(Node, Key("", NODE_NAME), {"status": status}, "status")
+
+    def _listen_to(self, client: Client) -> None:
+        carry = client._transport.send
+
+        async def send(request: Request) -> Response:
+            if request.method != "GET":
+                self.requests.append(f"{request.method} {request.path} {request.body.decode()}")
+            return await carry(request)
+
+        client._transport.send = send  # type: ignore[method-assign]
+
+    async def stop(self) -> None:
+        """End the control plane in the middle of whatever it does."""
+        await self.core.stop()
+
+    async def restart(self) -> None:
+        """End the control plane and start another one on the same store."""
+        await self.stop()
+        await self.start()
+
+    @property
+    def version(self) -> int:
+        """The version of the last write to anything."""
+        return self.store.version
 
     async def apply(self, raw: Raw) -> Raw:
         """Create an object as a user does."""
@@ -151,11 +285,30 @@ class Plane:
         made: Raw = msgspec.json.decode(answer.body)
         return made
 
+    async def table(self, kind: type[Object], namespace: str = "default") -> list[list[Any]]:
+        """The rows that kubectl prints, by default columns only."""
+        path = kind.resource.path(namespace if kind.resource.namespaced else "")
+        answer = await self.client.request("GET", path, headers={"accept": AS_TABLE})
+        table = msgspec.json.decode(answer.body)
+        shown = [not column["priority"] for column in table["columnDefinitions"]]
+        return [
+            [column["name"] for column in table["columnDefinitions"] if not column["priority"]],
+            *(
+                [cell for cell, is_shown in zip(row["cells"], shown, strict=True) if is_shown]
+                for row in table["rows"]
+            ),
+        ]
+
     async def until(
-        self, kind: type[T], name: str, holds: Callable[[T], bool], limit_s: float = 120.0
+        self,
+        kind: type[T],
+        name: str,
+        holds: Callable[[T], bool],
+        limit_s: float = 120.0,
+        namespace: str = "default",
     ) -> T:
         """Wait (in virtual time) until an object exists and a claim about it holds."""
-        key = Key("default" if kind.resource.namespaced else "", name)
+        key = Key(namespace if kind.resource.namespaced else "", name)
         found = asyncio.Event()
         cache = self.core.caches.of(kind)
 
@@ -174,56 +327,54 @@ class Plane:
         assert thing is not None
         return thing
 
-    async def gone(self, kind: type[Object], name: str, limit_s: float = 120.0) -> None:
+    async def gone(
+        self, kind: type[Object], name: str, limit_s: float = 120.0, namespace: str = "default"
+    ) -> None:
         """Wait until an object is not there any more."""
         async with asyncio.timeout(limit_s):
             while True:
                 try:
-                    await self.client.get(kind, name, "default")
+                    await self.client.get(kind, name, namespace)
                 except errors.NotFound:
                     return
                 await asyncio.sleep(0.05)
 
+    async def quiet(self, for_s: float = 30.0, limit_s: float = 1800.0) -> None:
+        """Wait until nothing has been written for a while."""
+        end = asyncio.get_running_loop().time() + limit_s
+        while asyncio.get_running_loop().time() < end:
+            version = self.version
+            await asyncio.sleep(for_s)
+            if self.version == version:
+                return
+        last = "\n".join(self.store.since(self.version - 12))
+        raise AssertionError(f"the control plane does not come to rest:\n{last}")
 
-def _classes() -> dict[tuple[str, str], type[Object]]:
-    from stagezero.api.builtin import BUILTIN_KINDS
-    from stagezero.compose.catalogue import custom_kinds
-
-    kinds = (*BUILTIN_KINDS, *custom_kinds())
-    return {(kind.resource.api_version, kind.resource.kind): kind for kind in kinds}
+    def objects(self, kind: type[T], namespace: str = "") -> list[T]:
+        """All objects of a kind as the caches hold them."""
+        return self.core.caches.list(kind, namespace)
 
 
-_CLASSES = _classes()
-
-
-@asynccontextmanager
-async def running_plane() -> AsyncIterator[Plane]:
-    """Start a control plane over a memory store, with a node that is ready."""
-    store = MemoryStore()
-    core = Core(store, LoopClock())
-    node, mesh = FakeNode(core), FakeMesh(core)
-    core.join(node)
-    core.join(mesh)
-    presets = (
+def _presets() -> tuple[Object, ...]:
+    return (
         *kubernetes.objects(),
         *knative.objects(knative.GatewayPorts()),
         *kserve.objects("localhost"),
     )
-    await core.start(presets)
-    await core.client.create(from_raw(Node, _NODE))
-    await core.client.patch(Node, Key("", NODE_NAME), {"status": _NODE["status"]}, "status")
+
+
+@asynccontextmanager
+async def running_plane(store: JournalStore | None = None) -> AsyncIterator[Plane]:
+    """Start a control plane over a memory store, with a node that is ready."""
+    plane = Plane(store)
+    await plane.start()
     try:
-        yield Plane(core, node, mesh)
+        yield plane
     finally:
-        await core.stop()
-        await store.close()
+        await plane.stop()
+        if store is None:
+            await plane.store.close()
 
 
-_NODE: Raw = {
-    "metadata": {"name": NODE_NAME},
-    "status": {
-        "allocatable": {"cpu": "64", "memory": "256Gi", "pods": "110"},
-        "capacity": {"cpu": "64", "memory": "256Gi", "pods": "110"},
-        "conditions": [{"type": "Ready", "status": "True"}],
-    },
-}
+_NODE: Raw = {"metadata": {"name": NODE_NAME}}
+_ROOM = {"cpu": "64", "memory": "256Gi", "pods": "110"}
