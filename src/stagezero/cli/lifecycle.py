@@ -14,7 +14,7 @@ from stagezero.cli.connection import Connection, with_connection
 from stagezero.cli.options import Namespace, State, kubeconfig_of, state_of
 from stagezero.cli.output import err, say, table
 from stagezero.cli.waiting import wait_for
-from stagezero.compose import daemon, lifecycle
+from stagezero.compose import lifecycle
 from stagezero.compose.ports import Ports
 from stagezero.compose.settings import Settings, to_json
 
@@ -72,6 +72,9 @@ def up(
 
         def ready(ports: Ports) -> None:
             _announce(settings, ports, time.monotonic() - started)
+
+        # The whole system: other commands shall not wait for its import.
+        from stagezero.compose import daemon
 
         asyncio.run(daemon.run(settings, ready))
 

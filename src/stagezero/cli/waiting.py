@@ -17,16 +17,17 @@ async def wait_for(
     """Return when the condition is True of the object's present generation."""
     teller = asyncio.create_task(_tell_events(connection, place), name="events")
     try:
-        await _until(connection, served, place, condition)
+        await until_holds(connection, served, place, condition)
     finally:
         teller.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await teller
 
 
-async def _until(
+async def until_holds(
     connection: Connection, served: Served, place: tuple[str, str], condition: str
 ) -> None:
+    """Return when the condition is True, by a list and a watch from there."""
     namespace, name = place
     path, query = served.path(namespace), {"fieldSelector": f"metadata.name={name}"}
     answer = await connection.client.request("GET", path, query)

@@ -12,10 +12,9 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from stagezero.compose.node import ENVOY
 from stagezero.compose.ports import Ports
+from stagezero.compose.process import ENVOY, start_ticks
 from stagezero.compose.settings import Settings
-from stagezero.compose.system import start_ticks
 from stagezero.node.removal import remove_network
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.supervisor.client import SupervisorClient

@@ -8,6 +8,7 @@ from datetime import timedelta
 from stagezero.api import errors
 from stagezero.client.cache import Caches
 from stagezero.compose.core import Core
+from stagezero.compose.process import ENVOY
 from stagezero.compose.settings import Settings
 from stagezero.kit.clock import Clock, parse_rfc3339
 from stagezero.kit.http import Request, Response
@@ -30,8 +31,6 @@ from stagezero.runtime.events import Recorder
 log = logging.getLogger(__name__)
 
 NODE_NAME = "stagezero"
-ENVOY = "envoy"
-"""The id of Envoy among the supervisor's processes."""
 
 
 async def start_envoy(supervisor: SupervisorClient, settings: Settings) -> None:

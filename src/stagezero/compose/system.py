@@ -10,7 +10,6 @@ import logging
 import os
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from pathlib import Path
 
 from stagezero.api.base import Object
 from stagezero.api.presets import knative, kserve, kubernetes
@@ -19,6 +18,7 @@ from stagezero.apiserver.http import Application, HttpServer
 from stagezero.compose.core import Core
 from stagezero.compose.node import NodeRoom, PodLogHandler, is_envoy_running, start_envoy
 from stagezero.compose.ports import Ports, choose
+from stagezero.compose.process import start_ticks
 from stagezero.compose.settings import Settings
 from stagezero.kit.clock import SystemClock
 from stagezero.kit.http import User
@@ -140,14 +140,3 @@ def _write_running(settings: Settings, ports: Ports) -> None:
     new = settings.running.with_suffix(".new")
     new.write_text(json.dumps(facts))
     new.replace(settings.running)
-
-
-def start_ticks(pid: int) -> int:
-    """When a process was started, in ticks since boot: tells a reused pid apart.
-
-    ProcessLookupError for one that has ended and that nobody has waited for.
-    """
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    if fields[0] in ("Z", "X"):
-        raise ProcessLookupError(f"process {pid} has ended")
-    return int(fields[19])
