@@ -9,7 +9,7 @@ JOBS ?= 2
 .PHONY: help setup dev demo check format test unit e2e bench lock clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1	/' | expand -t 20
 
 setup: $(VENV)/.platform  ## make .venv with the platform
 
