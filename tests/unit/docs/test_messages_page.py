@@ -15,11 +15,12 @@ EXPLAINED = {
     if line.startswith("|")
     for word in re.findall(r"`([^`]+)`", line)
 }
+REASONS = messages.reasons()
 UNSAID = {"PathError", "VersionConflict", "Compacted"}
 """Errors that are caught and never shown as they are."""
 
 
-@pytest.mark.parametrize("reason", sorted(messages.reasons()))
+@pytest.mark.parametrize("reason", sorted(REASONS))
 def test_reason_is_explained(reason: str) -> None:
     pattern = re.escape(reason).replace(r"\*", "[A-Za-z0-9…]+")
     assert any(re.fullmatch(pattern, word) for word in EXPLAINED), f"explain {reason}"
@@ -43,7 +44,7 @@ def test_text_of_an_error_can_be_found(error: str, text: str) -> None:
     "word", ["EnvoyRejected", "CrashLoopBackOff", "WaitingForEnvoy", "BackOff"]
 )
 def test_search_finds_what_is_known_to_be_said(word: str) -> None:
-    assert word in messages.reasons()
+    assert word in REASONS
 
 
 def test_no_reason_is_explained_that_is_never_said() -> None:
@@ -51,6 +52,6 @@ def test_no_reason_is_explained_that_is_never_said() -> None:
     table = PAGE.partition("## Refusals of the API")[0]
     rows = re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE)
     words = {word for row in rows for word in re.findall(r"`([A-Z][A-Za-z]+)`", row)}
-    built = [reason.strip("*") for reason in messages.reasons() if "*" in reason]
+    built = [reason.strip("*") for reason in REASONS if "*" in reason]
     unknown = {w for w in words if w not in source and not any(part in w for part in built)}
     assert unknown == set()
