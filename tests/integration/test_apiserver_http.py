@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from stagezero.api.config import ConfigMap
+from stagezero.apiserver import identity as identity_of
 from stagezero.apiserver import pki
 from stagezero.apiserver.decoding import BODY_LIMIT_BYTES
 from stagezero.apiserver.http import AddressInUse, Application, HttpServer
@@ -39,7 +40,7 @@ class Served:
 @asynccontextmanager
 async def serving(api: Api, state: Path) -> AsyncIterator[Served]:
     identity = pki.load_or_create(state, SystemClock().now())
-    application = Application(api.server.handle, pki.bearer({identity.token: ADMIN}))
+    application = Application(api.server.handle, identity_of.bearer({identity.token: ADMIN}))
     http = HttpServer(application, certificate=identity.certificate)
     await http.start()
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=identity.ca_pem))

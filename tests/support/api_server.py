@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from stagezero.api.base import Raw
+from stagezero.apiserver import identity as identity_of
 from stagezero.apiserver import kubeconfig, pki
 from stagezero.apiserver.http import Application, HttpServer
 from stagezero.apiserver.server import ApiServer, Kinds
@@ -119,7 +120,7 @@ class Api:
 async def serving(api: Api, state: Path, port: int = 0) -> AsyncIterator[Path]:
     """Serve over TLS; yields the path of a kubeconfig."""
     identity = pki.load_or_create(state / "pki", SystemClock().now())
-    application = Application(api.server.handle, pki.bearer({identity.token: ADMIN}))
+    application = Application(api.server.handle, identity_of.bearer({identity.token: ADMIN}))
     http = HttpServer(application, port=port, certificate=identity.certificate)
     await http.start()
     path = state / "kubeconfig"

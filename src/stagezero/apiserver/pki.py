@@ -8,9 +8,9 @@ kubeconfig written once stays good.
 import ipaddress
 import os
 import secrets
-from collections.abc import Mapping
+import sys
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from stagezero.apiserver.http import Authenticate, Certificate
-from stagezero.kit.http import User
+from stagezero.apiserver.http import Certificate
+from stagezero.apiserver.identity import Identity
 
 _NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 _ADDRESSES = ("127.0.0.1", "::1")
@@ -29,15 +29,6 @@ _LIFE = timedelta(days=365)
 _RENEW_BEFORE = timedelta(days=60)
 # Clocks of two programs on one machine agree, but a restored snapshot's may lag.
 _BACKDATE = timedelta(hours=1)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What the server shows (`certificate`), and what its clients need (`ca_pem`, `token`)."""
-
-    certificate: Certificate
-    ca_pem: str
-    token: str
 
 
 @dataclass(frozen=True)
@@ -187,16 +178,10 @@ def _signed(authority: _Pair, now: datetime) -> _Pair:
     return _Pair(certificate, key)
 
 
-def bearer(users: Mapping[str, User]) -> Authenticate:
-    """Authentication by bearer token: token to user; every token is compared in constant time."""
-    known = [(f"Bearer {token}".encode(), user) for token, user in users.items()]
+def main() -> None:
+    """Make the identity of a directory; a process of its own spares the server the library."""
+    load_or_create(Path(sys.argv[1]), datetime.now(UTC))
 
-    def authenticate(headers: Mapping[str, str]) -> User | None:
-        given = headers.get("authorization", "").encode()
-        found = None
-        for expected, user in known:
-            if secrets.compare_digest(given, expected):
-                found = user
-        return found
 
-    return authenticate
+if __name__ == "__main__":
+    main()

@@ -13,8 +13,9 @@ from dataclasses import asdict
 
 from stagezero.api.base import Object
 from stagezero.api.presets import knative, kserve, kubernetes
-from stagezero.apiserver import kubeconfig, pki
+from stagezero.apiserver import kubeconfig
 from stagezero.apiserver.http import Application, HttpServer
+from stagezero.apiserver.identity import Identity, bearer, open_identity
 from stagezero.compose.core import Core
 from stagezero.compose.node import NodeRoom, PodLogHandler, is_envoy_running, start_envoy
 from stagezero.compose.ports import Ports, choose
@@ -58,6 +59,8 @@ class System:
         _make_folders(settings)
         store = await SqliteStore.open(settings.database)
         self._stack.push_async_callback(store.close)
+        making = asyncio.create_task(open_identity(settings.pki), name="identity")
+        self._stack.callback(making.cancel)
         folders = NodeFolders(settings.node)
         supervisor = SupervisorClient(folders.supervisor)
         await supervisor.start()
@@ -78,7 +81,7 @@ class System:
         await start_envoy(supervisor, settings)
         await core.start(presets(settings, ports))
         self._stack.push_async_callback(core.stop)
-        await self._open_api(core, ports)
+        await self._open_api(core, ports, await making)
         _write_running(settings, ports)
         self._stack.callback(settings.running.unlink, missing_ok=True)
         return ports
@@ -103,10 +106,9 @@ class System:
         await server.start()
         self._stack.push_async_callback(server.stop)
 
-    async def _open_api(self, core: Core, ports: Ports) -> None:
+    async def _open_api(self, core: Core, ports: Ports, identity: Identity) -> None:
         settings = self._settings
-        identity = pki.load_or_create(settings.pki, self._clock.now())
-        application = Application(core.server.handle, pki.bearer({identity.token: ADMIN}))
+        application = Application(core.server.handle, bearer({identity.token: ADMIN}))
         server = HttpServer(application, settings.host, ports.api, identity.certificate)
         await server.start()
         self._stack.push_async_callback(server.stop)

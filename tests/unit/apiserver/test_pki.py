@@ -8,13 +8,14 @@ import pytest
 import yaml
 from cryptography import x509
 
+from stagezero.apiserver import identity as identity_of
 from stagezero.apiserver import kubeconfig, pki
 from stagezero.kit.http import User
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
-def served(identity: pki.Identity) -> x509.Certificate:
+def served(identity: identity_of.Identity) -> x509.Certificate:
     return x509.load_pem_x509_certificate(identity.certificate.certificate.read_bytes())
 
 
@@ -64,7 +65,7 @@ def test_a_broken_file_is_made_anew(tmp_path: Path, name: str) -> None:
 
 def test_only_the_token_authenticates() -> None:
     user = User("admin")
-    authenticate = pki.bearer({"secret": user})
+    authenticate = identity_of.bearer({"secret": user})
     assert authenticate({"authorization": "Bearer secret"}) == user
     assert authenticate({"authorization": "Bearer secre"}) is None
     assert authenticate({"authorization": "secret"}) is None
