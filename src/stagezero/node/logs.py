@@ -47,7 +47,7 @@ class PodLogs:
         if pod is None:
             raise errors.NotFound(f'pods "{name}" not found')
         run = self._run(pod, _container(pod, options.container), options)
-        path = self._folders.log(pod, run)
+        path = self._folders.log(namespace, name, run)
         if not path.exists():
             raise errors.BadRequest(
                 f'container "{run.container}" in pod "{name}" is waiting to start: '
@@ -57,7 +57,8 @@ class PodLogs:
 
     def _run(self, pod: Pod, container: str, options: LogOptions) -> ContainerId:
         """The run meant: the latest of which there is a log, or the one before."""
-        folder = self._folders.log(pod, ContainerId(pod.uid, container, 0)).parent
+        meta = pod.metadata
+        folder = self._folders.pod_logs(meta.namespace, meta.name, meta.uid) / container
         known = sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdecimal())
         latest = known[-1] if known else 0
         if not options.previous:

@@ -74,7 +74,9 @@ class PodObserver:
         }
         known |= {run.restart: run for run in memory.own_runs.get(container.name, ())}
         if not known:
-            known |= {run.restart: run for run in _told_before(pod, container)}
+            # Kept, so that it stays the last state of the run that follows.
+            told = memory.own_runs[container.name] = list(_told_before(pod, container))
+            known |= {run.restart: run for run in told}
         return tuple(known[restart] for restart in sorted(known))
 
     def _run(self, pod: Pod, container: Container, run: ContainerRun, memory: PodMemory) -> Run:
@@ -85,7 +87,7 @@ class PodObserver:
             memory.messages[which] = termination_message(
                 container,
                 self._folders.termination(run.id),
-                self._folders.log(pod, run.id),
+                self._folders.log(pod.metadata.namespace, pod.metadata.name, run.id),
                 run.exit_code,
             )
         return Run(

@@ -11,8 +11,8 @@ class PodMemory:
     """One pod's memory.
 
     `own_runs` are runs without a process: a model linked in place, a program that could not be
-    executed. `busy` are containers whose start is under way, `pulled` images that were made ready for
-    this pod and not used yet.
+    executed. `busy` are containers whose start is under way, `pulled` images that were made ready
+    for this pod and not used yet.
     """
 
     uid: str

@@ -143,7 +143,7 @@ class PodStarter:
             env=container_spec.full_environment(pod, ready, wanted, given),
             cwd=container_spec.working_folder(container, ready),
             binds=(*binds, self._termination_bind(order)),
-            log=self._folders.log(pod, order.id),
+            log=self._folders.log(pod.metadata.namespace, pod.metadata.name, order.id),
             is_of_platform=ready.is_of_platform,
         )
 

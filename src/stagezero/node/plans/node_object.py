@@ -104,7 +104,7 @@ def _conditions(machine: Machine, info: RuntimeInfo) -> list[Condition]:
             "Ready",
             conditions.TRUE,
             reason="KubeletReady",
-            message=f"stagezero is ready; pods have {info}; limits of CPU and memory are not enforced",
+            message=f"stagezero is ready; pods have {info}; limits are not enforced",
         ),
     ]
 

@@ -14,7 +14,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from stagezero.api.pod import Pod
 from stagezero.node.sandbox.runtime import ContainerId
 
 
@@ -74,11 +73,9 @@ class NodeFolders:
         """The folder of a pod's logs."""
         return self.logs / f"{namespace}_{pod}_{uid}"
 
-    def log(self, pod: Pod, run: ContainerId) -> Path:
+    def log(self, namespace: str, pod: str, run: ContainerId) -> Path:
         """The log of one run of a container."""
-        meta = pod.metadata
-        folder = self.pod_logs(meta.namespace, meta.name, meta.uid)
-        return folder / run.container / f"{run.restart}.log"
+        return self.pod_logs(namespace, pod, run.uid) / run.container / f"{run.restart}.log"
 
     def termination(self, run: ContainerId) -> Path:
         """Where a run leaves its last words."""
