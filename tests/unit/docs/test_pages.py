@@ -141,3 +141,22 @@ def test_every_room_is_in_the_architecture() -> None:
     package = Path(stagezero.__file__).parent
     rooms = [path.parent.name for path in package.glob("*/__init__.py")]
     assert [room for room in rooms if f"`{room}/" not in page and room != "controllers"] == []
+
+
+def _paths_in(page: str) -> list[str]:
+    """The files and folders of the tree that a page names in code style."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    words = re.findall(r"`([a-z][\w/]*(?:/|\.(?:py|toml|lock)))`", text)
+    return sorted({word for word in words if "/" in word})
+
+
+PLACES = (ROOT, ROOT / "src" / "stagezero", *(ROOT / "src" / "stagezero").glob("*"))
+NOT_THERE_YET = {"dashboard/", "sdk/"}
+NOT_IN_THE_TREE = {"envs/", "models/"}
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_path_that_is_named_exists(page: str) -> None:
+    wanted = set(_paths_in(page)) - NOT_THERE_YET - NOT_IN_THE_TREE
+    assert len(wanted) > 10
+    assert [p for p in wanted if not any((place / p).exists() for place in PLACES)] == []
