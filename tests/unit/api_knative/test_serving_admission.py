@@ -1,18 +1,25 @@
 """Knative's denials, word for word, as a table: what is changed in a good Service, what is said."""
 
 from copy import deepcopy
-from typing import Any
 
 import pytest
 
-from stagezero.api import serving_knative as serving
 from stagezero.api.admission import AdmissionRequest
 from stagezero.api.base import Raw
-from stagezero.api.config_knative import KnativeConfig, parse
+from stagezero.api.config_knative import parse
 from stagezero.api.errors import Denied
-from stagezero.api.serving_knative_admission import admissions
+from support.knative_services import (
+    admit,
+    metadata,
+    mounted,
+    named,
+    pod,
+    service,
+    template,
+    traffic,
+    two,
+)
 
-CREATE = AdmissionRequest("CREATE", None, "ann")
 SPEC = "spec.template.spec"
 CONTAINER = f"{SPEC}.containers[0]"
 LABEL = (
@@ -23,67 +30,6 @@ LABEL = (
 MIN, MAX = "autoscaling.knative.dev/min-scale", "autoscaling.knative.dev/max-scale"
 AUTOSCALING = "autoscaling.knative.dev"
 TEMPLATE = "spec.template.metadata.annotations"
-
-
-def service(**container: Any) -> Raw:
-    return {
-        "apiVersion": "serving.knative.dev/v1",
-        "kind": "Service",
-        "metadata": {"name": "svc", "namespace": "default"},
-        "spec": {"template": {"spec": {"containers": [{"image": "hello", **container}]}}},
-    }
-
-
-def pod(**fields: Any) -> Raw:
-    raw = service()
-    raw["spec"]["template"]["spec"].update(fields)
-    return raw
-
-
-def traffic(*targets: Raw) -> Raw:
-    raw = service()
-    raw["spec"]["traffic"] = list(targets)
-    return raw
-
-
-def metadata(**fields: Any) -> Raw:
-    raw = service()
-    raw["metadata"].update(fields)
-    return raw
-
-
-def template(**annotations: str) -> Raw:
-    raw = service()
-    given = {
-        f"{AUTOSCALING}/{name.replace('_', '-')}": value for name, value in annotations.items()
-    }
-    raw["spec"]["template"]["metadata"] = {"annotations": given}
-    return raw
-
-
-def named(name: str) -> Raw:
-    raw = service()
-    raw["spec"]["template"]["metadata"] = {"name": name}
-    return raw
-
-
-def two(first: Raw, second: Raw) -> Raw:
-    return pod(containers=[{"image": "a", **first}, {"image": "b", **second}])
-
-
-def mounted(volume: Raw, **mount: Any) -> Raw:
-    raw = service(volumeMounts=[{"name": "v", "mountPath": "/data", **mount}])
-    raw["spec"]["template"]["spec"]["volumes"] = [{"name": "v", **volume}]
-    return raw
-
-
-def admit(raw: Raw, request: AdmissionRequest = CREATE, config: KnativeConfig | None = None) -> Raw:
-    settled = config or KnativeConfig()
-    admission = admissions(lambda: settled)[serving.Service]
-    assert admission.default and admission.validate
-    filled = admission.default(raw, request)
-    admission.validate(filled, request)
-    return filled
 
 
 DENIALS: dict[str, tuple[Raw, str]] = {
@@ -566,49 +512,3 @@ def test_an_unknown_field_cannot_be_decoded() -> None:
         'admission webhook "webhook.serving.knative.dev" denied the request: mutation failed: '
         'cannot decode incoming new object: json: unknown field "imagePolicy"'
     )
-
-
-def update(old: Raw, new: Raw, user: str = "ann") -> Raw:
-    return admit(new, AdmissionRequest("UPDATE", old, user))
-
-
-def test_the_creator_cannot_change() -> None:
-    old = admit(service())
-    new = deepcopy(old)
-    new["metadata"]["annotations"]["serving.knative.dev/creator"] = "eve"
-    with pytest.raises(Denied, match="annotation value is immutable"):
-        update(old, new)
-
-
-def test_the_last_modifier_changes_with_the_spec_only() -> None:
-    old = admit(service())
-    same = deepcopy(old)
-    same["metadata"]["labels"] = {"a": "b"}
-    assert update(old, same, "bob")["metadata"]["annotations"] == old["metadata"]["annotations"]
-    new = deepcopy(old)
-    new["spec"]["template"]["spec"]["timeoutSeconds"] = 10
-    annotations = update(old, new, "bob")["metadata"]["annotations"]
-    assert annotations["serving.knative.dev/lastModifier"] == "bob"
-    assert annotations["serving.knative.dev/creator"] == "ann"
-
-
-def test_a_named_revision_needs_a_new_name_for_a_change() -> None:
-    old = admit(named("svc-first"))
-    new = deepcopy(old)
-    new["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
-    with pytest.raises(Denied) as denied:
-        update(old, new)
-    assert denied.value.message.endswith(
-        "Saw the following changes without a name change (-old +new): "
-        "spec.template.metadata.name\n"
-        "{*v1.RevisionTemplateSpec}.Spec.PodSpec.Containers[0].Image:\n"
-        '\t-: "hello"\n\t+: "other"\n'
-    )
-
-
-def test_a_status_write_is_not_checked() -> None:
-    admission = admissions()[serving.Service]
-    assert admission.default and admission.validate
-    request = AdmissionRequest("UPDATE", {}, "ann", subresource="status")
-    assert admission.default({"spec": {"x": 1}}, request) == {"spec": {"x": 1}}
-    admission.validate({"spec": {}}, request)
