@@ -64,6 +64,9 @@ class FakeRuntime:
             )
         return self._sandboxes[spec.uid]
 
+    async def close(self) -> None:
+        """Nothing is under way."""
+
     def sandbox(self, uid: str) -> Sandbox | None:
         """The pod's sandbox."""
         return self._sandboxes.get(uid)

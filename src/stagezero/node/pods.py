@@ -132,6 +132,7 @@ class Kubelet:
         await self._tasks.stop()
         await self._prober.close()
         await self._images.close()
+        await self._runtime.close()
 
     def _wake(self, uid: str) -> None:
         memory = self._memories.get(uid)

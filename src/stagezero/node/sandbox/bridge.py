@@ -3,22 +3,27 @@
 Several instances on one machine must not meet: the bridge and the namespaces carry the instance's
 id, and the subnet is the first of 10.244.0.0/16 that nobody uses, chosen under a machine-wide lock
 and remembered. A pod's namespace is a named one, so it needs no process to hold it and survives us.
+One namespace is always made in advance, for a pod should not wait for three runs of `ip`.
 """
 
 import contextlib
 import ipaddress
 import json
+import logging
 import os
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stagezero.kit.filelock import FileLock
+from stagezero.kit.tasks import TaskOwner
 from stagezero.node.sandbox import ip_command
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.sandbox.ip_command import NetworkFailed
 from stagezero.node.sandbox.network import Attachment
 from stagezero.node.sandbox.runtime import Isolation, Sandbox
+
+log = logging.getLogger(__name__)
 
 POOL = ipaddress.IPv4Network("10.244.0.0/16")
 _NAMESPACES = Path("/run/netns")
@@ -34,8 +39,10 @@ class BridgeNetwork:
         self._folders = folders
         self._bridge = f"sz{folders.instance}"
         self._subnet = POOL
-        self._taken: dict[str, str] = {}
+        self._taken: set[str] = set()
         self._routes: list[str] = []
+        self._spares: list[Attachment] = []
+        self._tasks = TaskOwner("network")
 
     @property
     def gateway(self) -> str:
@@ -56,13 +63,14 @@ class BridgeNetwork:
         async with FileLock(_MACHINE_LOCK):
             await self._open_bridge()
         self._routes = await self._ways_out()
-        self._taken = {sandbox.ip: sandbox.uid for sandbox in known if self.is_attached(sandbox)}
+        mine = [sandbox for sandbox in known if self.is_attached(sandbox)]
+        self._taken = {sandbox.ip for sandbox in mine}
+        await self._remove_all_but({sandbox.net for sandbox in mine})
         try:
-            trial = await self.attach("trial", ())
+            self._spares.append(await self._make())
         except NetworkFailed:
             await self.close()
             raise
-        await self._remove(trial.net, trial.ip)
 
     async def _open_bridge(self) -> None:
         links = {link["ifname"] for link in await ip_command.query("link")}
@@ -106,10 +114,23 @@ class BridgeNetwork:
         return os.geteuid() == 0 and ip_command.is_installed() and self._folders.network.exists()
 
     async def attach(self, uid: str, ports: Sequence[int]) -> Attachment:
+        """Hand out a namespace that is ready, and get the next one ready; make one if none is."""
+        found = self._spares.pop() if self._spares else await self._make()
+        if not self._spares:
+            self._tasks.start(self._make_spare(), "spare")
+        return found
+
+    async def _make_spare(self) -> None:
+        try:
+            self._spares.append(await self._make())
+        except NetworkFailed as error:
+            log.warning("no network namespace in reserve: %s", error)
+
+    async def _make(self) -> Attachment:
         """Make a namespace with one end of a veth pair in it, the other end on the bridge."""
-        ip = self._free_address(uid)
-        self._taken[ip] = uid
-        name = self._name(uid, ip)
+        ip = self._free_address()
+        self._taken.add(ip)
+        name = f"{self._bridge}-{ip.rpartition('.')[2]}"
         try:
             await ip_command.batch(
                 [
@@ -149,31 +170,35 @@ class BridgeNetwork:
         for order in (f"link del {self._veth(ip)}", f"netns del {name}"):
             with contextlib.suppress(NetworkFailed):
                 await ip_command.batch([order])
-        self._taken.pop(ip, None)
+        self._taken.discard(ip)
+
+    async def _remove_all_but(self, kept: set[str]) -> None:
+        """Remove this instance's namespaces that are nobody's: spares of an earlier life."""
+        for entry in await ip_command.query("netns"):
+            name = str(entry.get("name"))
+            net = str(_NAMESPACES / name)
+            if name.startswith(f"{self._bridge}-") and net not in kept:
+                await self._remove(net, f"0.0.0.{name.rpartition('-')[2]}")
+
+    async def stop(self) -> None:
+        """End what is under way; everything stays as it is."""
+        await self._tasks.stop()
 
     async def close(self) -> None:
         """Remove the bridge and every namespace of this instance."""
-        prefix = f"{self._bridge}-"
-        names = [entry["name"] for entry in await ip_command.query("netns")]
-        for name in names:
-            if name.startswith(prefix):
-                await self._remove(str(_NAMESPACES / name), "")
+        await self.stop()
+        await self._remove_all_but(set())
         with contextlib.suppress(NetworkFailed):
             await ip_command.batch([f"link del {self._bridge}"])
         self._folders.network.unlink(missing_ok=True)
 
-    def _free_address(self, uid: str) -> str:
+    def _free_address(self) -> str:
         hosts = self._subnet.hosts()
         next(hosts)  # the gateway
         for host in hosts:
             if str(host) not in self._taken:
                 return str(host)
-        raise NetworkFailed(
-            f"no free address in {self._subnet} for pod {uid}: {len(self._taken)} pods have one"
-        )
-
-    def _name(self, uid: str, ip: str) -> str:
-        return f"{self._bridge}-{uid[:8]}-{ip.rpartition('.')[2]}"
+        raise NetworkFailed(f"no free address in {self._subnet}: {len(self._taken)} are taken")
 
     def _veth(self, ip: str) -> str:
         """At most 15 characters, so the pod's last number must do."""

@@ -41,6 +41,9 @@ class HostNetwork:
         for port in sandbox.ports.values():
             self._taken.pop(port, None)
 
+    async def stop(self) -> None:
+        """Nothing is under way."""
+
     async def close(self) -> None:
         """There is nothing to remove."""
 

@@ -46,6 +46,10 @@ class Network(Protocol):
         """Take a pod's address back."""
         ...
 
+    async def stop(self) -> None:
+        """End what is under way in the background; everything stays as it is."""
+        ...
+
     async def close(self) -> None:
         """Remove what all pods shared."""
         ...

@@ -126,5 +126,8 @@ class PastaNetwork:
         for name in (f"net/{uid}/pasta", f"net/{uid}/sleeper"):
             await self._supervisor.end_process(name, signal.SIGKILL)
 
+    async def stop(self) -> None:
+        """Nothing is under way."""
+
     async def close(self) -> None:
         """Nothing is shared."""

@@ -74,7 +74,7 @@ class ProcessRuntime:
         remembered = remembered_sandboxes(folders)
         self._sandboxes = {s.uid: s for s in remembered if network.is_attached(s)}
         self._listeners: list[Callable[[str], None]] = []
-        supervisor.on_change(self._changed)
+        self._stop_listening = supervisor.on_change(self._changed)
 
     @property
     def info(self) -> RuntimeInfo:
@@ -91,6 +91,11 @@ class ProcessRuntime:
         if uid:
             for listener in tuple(self._listeners):
                 listener(uid)
+
+    async def close(self) -> None:
+        """Leave sandboxes and runs as they are."""
+        self._stop_listening()
+        await self._network.stop()
 
     # Sandboxes
 

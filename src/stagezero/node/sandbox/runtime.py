@@ -192,6 +192,10 @@ class Runtime(Protocol):
         """Return what a running container has used."""
         ...
 
+    async def close(self) -> None:
+        """Stop working in the background; sandboxes and runs stay."""
+        ...
+
     def on_change(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Call `listener` with the uid of a pod whenever one of its runs starts or ends.
 

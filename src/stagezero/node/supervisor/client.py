@@ -91,9 +91,13 @@ class SupervisorClient:
         """Every process the supervisor knows, by id."""
         return self._processes
 
-    def on_change(self, listener: Callable[[Process], None]) -> None:
-        """Call `listener` with every process that was started, has ended or was forgotten."""
+    def on_change(self, listener: Callable[[Process], None]) -> Callable[[], None]:
+        """Call `listener` with every process that was started, has ended or was forgotten.
+
+        Returns what ends that.
+        """
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def start(self) -> None:
         """Connect, starting the supervisor if need be; the mirror is complete when this returns."""
@@ -257,7 +261,7 @@ class SupervisorClient:
         for waiting in self._waiting.pop(process.id, ()):
             if not waiting.done():
                 waiting.set_result(None)
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener(process)
 
     async def _keep(self, lines: AsyncIterator[Message]) -> None:
