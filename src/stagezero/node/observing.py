@@ -56,7 +56,7 @@ class PodObserver:
             images={c.image: self._images.view(c.image) for c in containers},
             runs={name: found for name, found in runs.items() if found},
             config_problems=dict(memory.config_problems),
-            health={c.name: self._health(pod, runs[c.name], c) for c in pod.spec.containers},
+            health={c.name: self._health(pod, runs[c.name], c) for c in containers},
             stopping=frozenset(memory.stopping),
             is_fresh=memory.is_fresh,
         )

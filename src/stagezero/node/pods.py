@@ -208,7 +208,8 @@ class Kubelet:
 
     def _target(self, pod: Pod, name: str, run: ContainerId) -> Target | None:
         sandbox = self._runtime.sandbox(pod.uid)
-        container = next((c for c in pod.spec.containers if c.name == name), None)
+        everyone = (*pod.spec.init_containers, *pod.spec.containers)
+        container = next((c for c in everyone if c.name == name), None)
         if sandbox is None or container is None:
             return None
         return Target(

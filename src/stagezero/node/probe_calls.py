@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from stagezero.api.container import Container, HTTPGetAction, Probe
-from stagezero.node.sandbox.runtime import ExecResult, RuntimeFailed, Sandbox
+from stagezero.node.sandbox.runtime import ExecResult, Isolation, RuntimeFailed, Sandbox
 
 _HEAD_LIMIT_BYTES = 64 << 10
 _BODY_SHOWN_BYTES = 200
+RELAY_PATIENCE_S = 0.05
 
 Execute = Callable[[Sequence[str], float], Awaitable[ExecResult]]
 """Run a command within the container, for so many seconds at most."""
@@ -53,7 +54,8 @@ async def _call(probe: Probe, target: Target, timeout_s: float) -> ProbeResult:
     if probe.tcp_socket is not None:
         host = probe.tcp_socket.host or target.sandbox.ip
         port = target.sandbox.port(port_number(probe.tcp_socket.port, target.container))
-        return await _connect(host, port)
+        is_relayed = target.sandbox.isolation is Isolation.PASTA
+        return await _connect(host, port, is_relayed=is_relayed)
     return ProbeResult(False, "probes of gRPC are not supported here; use tcpSocket or exec")
 
 
@@ -69,13 +71,28 @@ def port_number(port: int | str, container: Container) -> int:
     raise ValueError(f'container {container.name} has no port "{port}"')
 
 
-async def _connect(host: str, port: int) -> ProbeResult:
+async def _connect(host: str, port: int, *, is_relayed: bool) -> ProbeResult:
     try:
-        _, writer = await asyncio.open_connection(host, port)
+        reader, writer = await asyncio.open_connection(host, port)
     except OSError as error:
         return ProbeResult(False, f"dial tcp {host}:{port}: {_plain(error)}")
-    await _close(writer)
-    return ProbeResult(True)
+    try:
+        is_open = not is_relayed or await _stays_open(reader)
+    finally:
+        await _close(writer)
+    refused = "" if is_open else f"dial tcp {host}:{port}: connect: connection refused"
+    return ProbeResult(is_open, refused)
+
+
+async def _stays_open(reader: asyncio.StreamReader) -> bool:
+    """Whether a connection through a relay, which accepts for everybody, is not closed at once."""
+    try:
+        async with asyncio.timeout(RELAY_PATIENCE_S):
+            return bool(await reader.read(1))
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
 
 
 async def _http_get(action: HTTPGetAction, target: Target) -> ProbeResult:

@@ -87,6 +87,37 @@ def test_init_containers_run_one_after_the_other() -> None:
     assert decide(seen(pod, runs=both), NOW).actions == (Start("main", 0, False),)
 
 
+SIDECAR: Raw = {
+    "initContainers": [{"name": "side", "image": "example/init", "restartPolicy": "Always"}]
+}
+
+
+def test_a_sidecar_need_not_end_for_the_others_to_start() -> None:
+    pod = a_pod(SIDECAR)
+    assert decide(seen(pod), NOW).actions == (Start("side", 0, True),)
+    found = decide(seen(pod, runs=runs(side=running())), NOW)
+    assert found.actions == (Start("main", 0, False),)
+
+
+def test_a_sidecar_that_has_not_started_is_awaited() -> None:
+    starting = {"side": Health(is_started=False)}
+    found = decide(seen(a_pod(SIDECAR), runs=runs(side=running()), health=starting), NOW)
+    assert found.actions == ()
+
+
+def test_a_sidecar_that_ends_is_started_again() -> None:
+    observed = seen(a_pod(SIDECAR), runs=runs(side=ended(0), main=running()))
+    assert decide(observed, NOW).actions == (Start("side", 1, True),)
+    assert decide(observed, NOW).status.phase == "Running"
+
+
+def test_a_sidecar_is_stopped_when_the_pod_is_through() -> None:
+    pod = a_pod({**SIDECAR, "restartPolicy": "Never"})
+    found = decide(seen(pod, runs=runs(side=running(), main=ended(0))), NOW)
+    assert found.status.phase == "Succeeded"
+    assert found.actions == (Stop("side", 30, "Stopping container side"),)
+
+
 def test_a_failed_init_container_is_run_again() -> None:
     pod = a_pod(WITH_INIT)
     found = decide(seen(pod, runs=runs(init=ended(1))), NOW)

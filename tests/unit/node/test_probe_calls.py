@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,21 @@ async def test_what_is_not_http_fails(answer: bytes) -> None:
 
 async def test_an_open_port_is_success_for_tcp() -> None:
     assert (await _asked({"tcpSocket": {"port": 0}}, b"")).is_success
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "open"])
+async def test_a_relay_that_accepts_for_everybody_is_seen_through(is_closed: bool) -> None:
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not is_closed:
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with server:
+        target = _target(server.sockets[0].getsockname()[1])
+        relayed = replace(target, sandbox=replace(target.sandbox, isolation=Isolation.PASTA))
+        found = await call(_probe({"tcpSocket": {"port": 8080}}), relayed, 2)
+    assert found.is_success is not is_closed
 
 
 @pytest.mark.parametrize("kind", ["httpGet", "tcpSocket"])

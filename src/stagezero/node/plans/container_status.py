@@ -42,6 +42,8 @@ def container_status(
 
 def init_container_status(seen: Observed, container: Container, now: datetime) -> ContainerStatus:
     """The status of an init container: ready once it has completed."""
+    if container.restart_policy == "Always":  # a sidecar
+        return container_status(seen, container, False, now)
     status = container_status(seen, container, True, now)
     ended = status.state.terminated
     is_done = ended is not None and ended.exit_code == 0
@@ -74,7 +76,7 @@ def _state(
     last = runs[-1]
     if last.is_running:
         return ContainerState(running=ContainerStateRunning(write_time(last.started_at)))
-    policy = seen.pod.spec.restart_policy
+    policy = container.restart_policy or seen.pod.spec.restart_policy
     is_done = not restarts.shall_restart(policy, last.exit_code) or seen.pod.is_deleting
     if is_done or (is_held_back and last.exit_code == 0):
         return ContainerState(terminated=_terminated(seen, container.name, last))

@@ -17,6 +17,8 @@ from stagezero.node.plans.pod_status import (
     FAILED,
     SUCCEEDED,
     init_is_through,
+    init_step_is_through,
+    is_sidecar,
     pod_status,
     shared_network_message,
 )
@@ -192,7 +194,8 @@ def _containers(seen: Observed, waits: list[datetime], now: datetime) -> tuple[A
     if not init_is_through(seen):
         return _next_init(seen, waits, now)
     actions: list[Action] = []
-    for container in seen.pod.spec.containers:
+    sidecars = [container for container in seen.pod.spec.init_containers if is_sidecar(container)]
+    for container in (*sidecars, *seen.pod.spec.containers):
         run = seen.last_run(container.name)
         if run is not None and run.is_running:
             actions += _unhealthy(seen, container)
@@ -203,11 +206,11 @@ def _containers(seen: Observed, waits: list[datetime], now: datetime) -> tuple[A
 
 def _next_init(seen: Observed, waits: list[datetime], now: datetime) -> tuple[Action, ...]:
     for container in seen.pod.spec.init_containers:
+        if init_step_is_through(seen, container):
+            continue
         run = seen.last_run(container.name)
-        if run is None or (not run.is_running and run.exit_code != 0):
-            return _start(seen, container, waits, now)
-        if run.is_running:
-            return ()
+        is_under_way = run is not None and run.is_running
+        return () if is_under_way else _start(seen, container, waits, now)
     return ()
 
 
@@ -234,8 +237,9 @@ def _start(
 def _wants_restart(seen: Observed, name: str) -> bool:
     policy = seen.pod.spec.restart_policy
     code = seen.runs[name][-1].exit_code
-    if any(container.name == name for container in seen.pod.spec.init_containers):
-        return code != 0 and policy != "Never"
+    for container in seen.pod.spec.init_containers:
+        if container.name == name:
+            return is_sidecar(container) or (code != 0 and policy != "Never")
     return restarts.shall_restart(policy, code)
 
 

@@ -10,7 +10,7 @@ from stagezero.api.pod import HostIP, PodIP, PodSpec, PodStatus
 from stagezero.api.times import write_time
 from stagezero.node.plans import restarts
 from stagezero.node.plans.container_status import container_status, init_container_status
-from stagezero.node.plans.observed import Observed
+from stagezero.node.plans.observed import Health, Observed
 from stagezero.node.sandbox.runtime import Isolation
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
@@ -27,7 +27,7 @@ def pod_status(seen: Observed, now: datetime) -> PodStatus:
         container_status(seen, container, not is_initialized, now) for container in spec.containers
     ]
     phase = pod_phase(seen, inits, mains)
-    found = _conditions(seen, phase, inits, mains)
+    found = _conditions(seen, phase, mains)
     others = [condition for condition in before.conditions if condition.type not in _OURS]
     ip = seen.sandbox.ip if seen.sandbox else before.pod_ip
     return PodStatus(
@@ -45,13 +45,25 @@ def pod_status(seen: Observed, now: datetime) -> PodStatus:
     )
 
 
+def is_sidecar(container: Container) -> bool:
+    """Whether an init container runs on beside the others once it has started."""
+    return container.restart_policy == "Always"
+
+
+def init_step_is_through(seen: Observed, container: Container) -> bool:
+    """Whether what comes after an init container may start: it has completed, a sidecar runs."""
+    run = seen.last_run(container.name)
+    if run is None:
+        return False
+    if is_sidecar(container):
+        # One that has ended is started again beside the others, which do not wait for it twice.
+        return not run.is_running or seen.health.get(container.name, Health()).is_started
+    return not run.is_running and run.exit_code == 0
+
+
 def init_is_through(seen: Observed) -> bool:
-    """Whether every init container has completed."""
-    for container in seen.pod.spec.init_containers:
-        run = seen.last_run(container.name)
-        if run is None or run.is_running or run.exit_code != 0:
-            return False
-    return True
+    """Whether every init container has done its part."""
+    return all(init_step_is_through(seen, one) for one in seen.pod.spec.init_containers)
 
 
 def pod_phase(
@@ -61,7 +73,7 @@ def pod_phase(
     policy = seen.pod.spec.restart_policy
     if policy == "Never" and any(_has_failed(status) for status in inits):
         return FAILED
-    if not all(status.ready for status in inits):
+    if not init_is_through(seen):
         return PENDING
     if any(status.state.waiting and not status.last_state.terminated for status in mains):
         return PENDING
@@ -80,16 +92,21 @@ def _has_failed(status: ContainerStatus) -> bool:
 def _conditions(
     seen: Observed,
     phase: str,
-    inits: Sequence[ContainerStatus],
     mains: Sequence[ContainerStatus],
 ) -> list[Condition]:
-    initialized = _all_are(inits, "ContainersNotInitialized", "incomplete", "Initialized")
+    waiting = [
+        container.name
+        for container in seen.pod.spec.init_containers
+        if not init_step_is_through(seen, container)
+    ]
+    initialized = _none_is(waiting, "ContainersNotInitialized", "incomplete", "Initialized")
     if phase == SUCCEEDED:
         done = "PodCompleted"
         ready = Condition("ContainersReady", conditions.FALSE, reason=done)
         initialized = Condition("Initialized", conditions.TRUE, reason=done)
     else:
-        ready = _all_are(mains, "ContainersNotReady", "unready", "ContainersReady")
+        unready = [status.name for status in mains if not status.ready]
+        ready = _none_is(unready, "ContainersNotReady", "unready", "ContainersReady")
     found = [
         Condition("PodScheduled", conditions.TRUE),
         initialized,
@@ -101,17 +118,14 @@ def _conditions(
     return found
 
 
-def _all_are(
-    statuses: Sequence[ContainerStatus], reason: str, adjective: str, kind: str
-) -> Condition:
-    lacking = " ".join(status.name for status in statuses if not status.ready)
+def _none_is(lacking: Sequence[str], reason: str, adjective: str, kind: str) -> Condition:
     if not lacking:
         return Condition(kind, conditions.TRUE)
     return Condition(
         kind,
         conditions.FALSE,
         reason=reason,
-        message=f"containers with {adjective} status: [{lacking}]",
+        message=f"containers with {adjective} status: [{' '.join(lacking)}]",
     )
 
 

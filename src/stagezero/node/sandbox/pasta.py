@@ -34,6 +34,7 @@ class PastaNetwork:
         self._folders = folders
         self._supervisor = supervisor
         self._ports = HostNetwork()
+        self._program = shutil.which("pasta") or ""
 
     @property
     def nameservers(self) -> tuple[str, ...]:
@@ -42,13 +43,14 @@ class PastaNetwork:
 
     async def open(self, known: Sequence[Sandbox]) -> None:
         """Connect a pod for trial."""
-        if shutil.which("pasta") is None:
+        if not self._program:
             raise NetworkFailed("pasta (package passt) is not installed")
         await self._ports.open(known)
         trial = await self.attach("trial", (8080,))
         await self.detach(
             Sandbox("trial", "", "", trial.ip, self.isolation, trial.ports, trial.net)
         )
+        shutil.rmtree(self._folders.pod("trial"), ignore_errors=True)
 
     async def attach(self, uid: str, ports: Sequence[int]) -> Attachment:
         """Start the sleeper and its `pasta`."""
@@ -79,7 +81,7 @@ class PastaNetwork:
         return Spec(
             id=f"net/{uid}/pasta",
             argv=(
-                *("pasta", "--foreground", "--quiet", "--config-net"),
+                *(self._program, "--foreground", "--quiet", "--config-net"),
                 *inbound,
                 *("-u", "none", "-T", "none", "-U", "none"),
                 *("--pid", str(self._ready_file(uid)), "--userns", user, "--netns", net),
