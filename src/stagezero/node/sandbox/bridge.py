@@ -92,13 +92,11 @@ class BridgeNetwork:
         self._folders.network.write_text(json.dumps({"subnet": str(self._subnet)}))
 
     async def _ways_out(self) -> list[str]:
-        """Routes of a pod: to all the machine's addresses, and on if the machine forwards.
+        """Routes of a pod: to all the machine's addresses, and nowhere else.
 
-        Where it does not, a pod's packets to elsewhere would vanish and calls hang; without a route
-        they fail at once.
+        Nobody translates a pod's address for the world outside, so packets to elsewhere would
+        vanish and calls hang; without a route they fail at once.
         """
-        if _forwards():
-            return [f"route add default via {self.gateway}"]
         addresses = {
             str(info.get("local"))
             for link in await ip_command.query("-4", "addr")
@@ -215,10 +213,6 @@ def choose_subnet(
         if not any(subnet.overlaps(other) for other in taken):
             return subnet
     raise NetworkFailed(f"every /24 of {POOL} is in use on this machine")
-
-
-def _forwards() -> bool:
-    return Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
 
 
 def _networks(

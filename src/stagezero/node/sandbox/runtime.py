@@ -16,7 +16,10 @@ class Isolation(Enum):
     """How a pod's network is kept apart from the others'."""
 
     BRIDGE = "bridge"
-    """A network namespace on the instance's bridge: any program, any port."""
+    """A network namespace on the instance's bridge: any program, any port.
+
+    Pods reach one another and this machine, nothing beyond it.
+    """
 
     PASTA = "pasta"
     """A network namespace behind `pasta`, without root: any program, ports mapped."""
