@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.plane import Plane, running_plane
 
 from stagezero.api import errors, serving_knative
 from stagezero.api.apps import Deployment
@@ -14,6 +13,7 @@ from stagezero.api.conditions import find
 from stagezero.api.istio import VirtualService
 from stagezero.api.pod import Pod
 from stagezero.api.serving_kserve import InferenceService
+from support.plane import Plane, running_plane
 
 pytestmark = pytest.mark.looptime
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01-mnist" / "mnist_tensorflow.yaml"

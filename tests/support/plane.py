@@ -57,6 +57,9 @@ def changed_fields(before: Any, after: Any, path: str = "") -> list[str]:
             if name not in ("resourceVersion", "managedFields"):
                 found += changed_fields(before.get(name), after.get(name), f"{path}.{name}")
         return found
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [line for at, (b, a) in pairs for line in changed_fields(b, a, f"{path}[{at}]")]
     return [] if before == after else [f"{path}: {before!r} -> {after!r}"]
 
 

@@ -81,7 +81,20 @@ class GarbageCollector:
 
     async def _step(self, item: Key) -> float | None:
         uid = item.name
-        kind, key = self._owners[uid]
+        # Taken out first: whoever is added meanwhile is looked at by a run of its own.
+        found = self._owners.pop(uid, None)
+        if found is None:
+            return None
+        is_done = False
+        try:
+            await self._collect(uid, *found)
+            is_done = True
+        finally:
+            if not is_done:
+                self._owners.setdefault(uid, found)
+        return None
+
+    async def _collect(self, uid: str, kind: type[Object], key: Key) -> None:
         dependents = list(self._dependents(uid))
         owner = await self._owner(kind, key, uid)
         if owner is not None:
@@ -89,9 +102,6 @@ class GarbageCollector:
         elif dependents:
             gone = await self._gone(dependents)
             await self._carry_out(None, sweep_absent(dependents, gone | {uid}))
-        if owner is None:
-            self._owners.pop(uid, None)
-        return None
 
     def _dependents(self, uid: str) -> Iterable[Object]:
         for kind in self._kinds.values():
