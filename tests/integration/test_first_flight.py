@@ -1,6 +1,8 @@
 """The scenario's objects through the whole control plane, in virtual time."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from stagezero.api import errors, serving_knative
 from stagezero.api.apps import Deployment
 from stagezero.api.base import Key, Raw
 from stagezero.api.conditions import find
+from stagezero.api.config import ConfigMap
 from stagezero.api.istio import VirtualService
 from stagezero.api.pod import Pod
 from stagezero.api.serving_kserve import InferenceService
@@ -135,8 +138,6 @@ async def test_change_of_the_spec_makes_a_revision(plane: Plane) -> None:
 
 
 async def test_domain_follows_the_config_map(plane: Plane) -> None:
-    from stagezero.api.config import ConfigMap
-
     await plane.apply(HELLO)
     await plane.until(serving_knative.Service, "helloworld-go", is_ready)
     key = Key("knative-serving", "config-domain")
@@ -176,3 +177,11 @@ async def test_wrong_type_is_refused(plane: Plane) -> None:
     wrong["spec"]["predictor"]["minReplicas"] = "many"
     with pytest.raises(errors.Invalid, match=r"spec.predictor.minReplicas"):
         await plane.apply(wrong)
+
+
+async def test_defaults_of_the_config_map_are_live(plane: Plane) -> None:
+    key = Key("knative-serving", "config-defaults")
+    await plane.client.patch(ConfigMap, key, {"data": {"revision-timeout-seconds": "123"}})
+    await asyncio.sleep(1)  # virtual: the watch brings the edit to the caches
+    made = await plane.apply(deepcopy(HELLO))
+    assert made["spec"]["template"]["spec"]["timeoutSeconds"] == 123

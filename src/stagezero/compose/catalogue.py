@@ -12,6 +12,7 @@ from stagezero.api.pod import Pod
 from stagezero.api.serving_knative_admission import admissions as knative_admissions
 from stagezero.api.serving_kserve_admission import INFERENCE_SERVICE, POD_MUTATOR
 from stagezero.client.cache import Caches
+from stagezero.controllers.knative.configuration_source import ConfigurationSource
 
 
 def custom_kinds() -> tuple[type[Object], ...]:
@@ -36,11 +37,12 @@ def custom_kinds() -> tuple[type[Object], ...]:
 
 def admissions(caches: Caches) -> tuple[tuple[type[Object], Admission], ...]:
     """Defaulting and validation by kind; several of one kind run in this order."""
+    source = ConfigurationSource()
     return (
         (Pod, POD_MUTATOR),  # first, so that what it adds gets its defaults
         *CORE_ADMISSIONS,
         *APPS_ADMISSIONS,
-        *knative_admissions().items(),
+        *knative_admissions(lambda: source.read(caches)).items(),
         (Gateway, GATEWAY),
         (VirtualService, VIRTUAL_SERVICE),
         (serving_kserve.InferenceService, INFERENCE_SERVICE),
