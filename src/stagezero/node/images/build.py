@@ -131,7 +131,7 @@ class Build:
             await self._must_run([str(self._order.python), "-m", "ensurepip"])
             pip = [str(self._order.python), "-m", "pip", *_PIP_OPTIONS]
         options = ("--no-compile", "--no-user", "--no-warn-script-location", "--require-hashes")
-        await self._must_run([*pip, "install", *options, "-r", str(lock)])
+        await self._must_run([*pip, "install", *_raw_progress(), *options, "-r", str(lock)])
 
     async def _must_run(self, command: Sequence[str]) -> None:
         code, lines = await self._run(command, _pip_variables(os.environ))
@@ -213,12 +213,23 @@ def _make_interpreter(folder: Path) -> None:
 
 
 def _platform_pip(python: Path) -> list[str] | None:
-    try:
-        version = re.findall(r"\d+", metadata.version("pip"))
-    except metadata.PackageNotFoundError:
+    if not _pip_version():
         return None
-    raw = ["--progress-bar", "raw"] if [int(part) for part in version[:2]] >= [24, 1] else []
-    return [sys.executable, "-m", "pip", "--python", str(python), *_PIP_OPTIONS, *raw]
+    return [sys.executable, "-m", "pip", "--python", str(python), *_PIP_OPTIONS]
+
+
+def _raw_progress() -> list[str]:
+    """Options of `pip install` for a progress that programs can read; pip 24.1 has them."""
+    return ["--progress-bar", "raw"] if _pip_version() >= [24, 1] else []
+
+
+def _pip_version() -> list[int]:
+    """The platform's pip, major and minor; empty where there is none."""
+    try:
+        found = re.findall(r"\d+", metadata.version("pip"))
+    except metadata.PackageNotFoundError:
+        return []
+    return [int(part) for part in found[:2]]
 
 
 def _pip_variables(env: Mapping[str, str]) -> dict[str, str]:
