@@ -34,6 +34,7 @@ class Processes:
         self._records: dict[str, Record] = {}
         self._by_pid: dict[int, Record] = {}
         self._restarts: dict[str, Timer] = {}
+        self._starting: dict[int, Callable[[], None]] = {}
         self._other_children: dict[int, Callable[[int], None]] = {}
         self.sequence = 0
         self.events: deque[Entry] = deque(maxlen=EVENTS_KEPT)
@@ -119,11 +120,12 @@ class Processes:
         self._by_pid[pid] = record
         self._tell("started", record)
         pipes.release()
-        self._loop.on_readable(
-            pipes.error_read, lambda: self._executed(record, pipes.error_read, started)
-        )
+        executed = lambda: self._executed(record, pipes.error_read, started)  # noqa: E731
+        self._starting[pid] = executed
+        self._loop.on_readable(pipes.error_read, executed)
 
     def _executed(self, record: Record, pipe: int, started: Started) -> None:
+        self._starting.pop(record.pid, None)
         error = os.read(pipe, child.ERROR_LIMIT_BYTES).decode(errors="replace")
         self._loop.drop(pipe)
         os.close(pipe)
@@ -138,6 +140,9 @@ class Processes:
             ended = self._other_children.pop(pid, None)
             if ended is not None:
                 ended(status)
+            executed = self._starting.get(pid)
+            if executed is not None:
+                executed()  # news of its end came before what it had to say about its start
             record = self._by_pid.pop(pid, None)
             if record is not None:
                 self._exited(record, status)
