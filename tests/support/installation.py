@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -96,11 +97,19 @@ class Installation:
     def up(self) -> None:
         """Start it, detached, on ports of its own."""
         words = ["up", "--detach", "--http-port", "0", "--https-port", "0"]
+        words += ["--api-port", str(self._api_port())]
         for prefix, place in self.mirrors.items():
             words += ["--mirror", f"{prefix}={place}"]
         for folder in self.catalogues:
             words += ["--catalogue", str(folder)]
         self.stagezero(*words)
+
+    def _api_port(self) -> int:
+        """The port it had, else a free one: installations that start at once must not meet."""
+        if (self.state / "ports.json").exists():
+            return self.ports["api"]
+        with socket.create_server((HOST, 0)) as listener:
+            return int(listener.getsockname()[1])
 
     def kill(self) -> None:
         """Kill the control plane with -9, and wait until it is dead."""

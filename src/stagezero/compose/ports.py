@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stagezero.compose.settings import Settings
 
-API, HTTP, HTTPS, LOCAL = (6443, 0), (80, 8080, 0), (443, 8443, 0), (8081, 0)
+API, HTTP, HTTPS, LOCAL = (6443, 0), (80, 8080, 0), (443, 8443, 0), (0,)
 
 
 @dataclass(frozen=True)
