@@ -7,6 +7,7 @@ type is passed on as it is.
 from collections.abc import Callable
 
 from stagezero.api.base import Raw
+from stagezero.api.quantities import with_quantity_texts
 
 _PROBE: Raw = {
     "timeoutSeconds": 1,
@@ -68,7 +69,7 @@ def pull_policy(image: object) -> str:
 
 def _container(container: Raw) -> Raw:
     policy = {"imagePullPolicy": pull_policy(container.get("image"))}
-    full = {**_CONTAINER, **policy, **container}
+    full = with_quantity_texts({**_CONTAINER, **policy, **container})
     full = changed_items(full, "ports", lambda port: {"protocol": "TCP", **port})
     full = changed_items(full, "env", _env)
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):

@@ -5,6 +5,7 @@ from copy import deepcopy
 from stagezero.api import names_knative as names
 from stagezero.api.base import Raw
 from stagezero.api.config_knative_defaults import DefaultsConfig
+from stagezero.api.quantities import with_quantity_texts
 from stagezero.api.raw_fields import integer, part, parts, text
 
 _WRITABLE = ("emptyDir", "persistentVolumeClaim")
@@ -118,6 +119,7 @@ def _resources(container: Raw, config: DefaultsConfig) -> None:
             given = _object(_object(container, "resources"), side)
             for resource, amount in amounts.items():
                 given.setdefault(resource, amount)
+    container.update(with_quantity_texts(container))
 
 
 def _readiness(container: Raw) -> None:

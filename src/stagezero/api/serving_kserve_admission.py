@@ -11,6 +11,8 @@ from copy import deepcopy
 from stagezero.api.admission import Admission, AdmissionRequest
 from stagezero.api.base import Raw
 from stagezero.api.errors import Denied
+from stagezero.api.pod_defaults import changed_items
+from stagezero.api.quantities import with_quantity_texts
 from stagezero.api.serving_kserve import (
     CONTAINER_NAME,
     FRAMEWORKS,
@@ -74,8 +76,11 @@ def default_inference_service(raw: Raw, request: AdmissionRequest) -> Raw:
         if isinstance(predictor.get(framework), dict):
             predictor["model"] = _from_framework(thing, framework, predictor.pop(framework))
             break
-    for name in _COMPONENTS:
-        _default_custom(thing["spec"].get(name))
+    for name, kinds in _COMPONENTS.items():
+        component = thing["spec"].get(name)
+        if isinstance(component, dict):
+            _default_custom(component)
+            _write_quantities(component, kinds)
     return thing
 
 
@@ -132,9 +137,7 @@ def _set_label(thing: Raw, name: str, value: str) -> None:
     thing.setdefault("metadata", {}).setdefault("labels", {})[name] = value
 
 
-def _default_custom(component: object) -> None:
-    if not isinstance(component, dict):
-        return
+def _default_custom(component: Raw) -> None:
     containers = component.get("containers")
     if not isinstance(containers, list) or not containers or not isinstance(containers[0], dict):
         return
@@ -143,6 +146,15 @@ def _default_custom(component: object) -> None:
     resources = container.setdefault("resources", {})
     for amounts in ("requests", "limits"):
         resources[amounts] = {**_CUSTOM_DEFAULTS, **(resources.get(amounts) or {})}
+
+
+def _write_quantities(component: Raw, kinds: tuple[str, ...]) -> None:
+    """Numbers become text, as they do when a webhook reads and writes them."""
+    for kind in kinds:
+        if isinstance(component.get(kind), dict):
+            component[kind] = with_quantity_texts(component[kind])
+    for name in ("containers", "initContainers"):
+        component.update(changed_items(component, name, with_quantity_texts))
 
 
 def validate_inference_service(raw: Raw, request: AdmissionRequest) -> None:
@@ -244,6 +256,7 @@ def mutate_pod(raw: Raw, request: AdmissionRequest) -> Raw:
             "name": STORAGE_INITIALIZER,
             "image": STORAGE_IMAGE,
             "args": [uri, MODELS_DIR],
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "resources": {
                 "requests": {"cpu": "100m", "memory": "100Mi"},
                 "limits": {"cpu": "1", "memory": "1Gi"},

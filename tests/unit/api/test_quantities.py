@@ -5,7 +5,12 @@ from decimal import Decimal
 import pytest
 
 from stagezero.api.fields import Quantity
-from stagezero.api.quantities import add_quantities, parse_quantity, quantity_text
+from stagezero.api.quantities import (
+    add_quantities,
+    parse_quantity,
+    quantity_text,
+    with_quantity_texts,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,10 +43,41 @@ def test_other_text_is_refused(amount: str) -> None:
 
 @pytest.mark.parametrize(
     ("amount", "text"),
-    [(1, "1"), (0.5, "500m"), (1.0, "1"), ("2Gi", "2Gi"), (0.0001, "1m"), (2.25, "2250m")],
+    [
+        (1, "1"),
+        (0.1, "100m"),
+        (2.25, "2250m"),
+        (0, "0"),
+        ("0Mi", "0"),
+        ("1000m", "1"),
+        ("1500m", "1500m"),
+        ("1000", "1k"),
+        ("2Gi", "2Gi"),
+        ("1024Mi", "1Gi"),
+        ("1000Ki", "1000Ki"),
+        ("1.5Gi", "1536Mi"),
+        ("0.5Ki", "512"),
+        ("1e3", "1e3"),
+        ("10e4", "100e3"),
+        ("0.1n", "1n"),
+        ("-0.5", "-500m"),
+    ],
 )
-def test_amounts_become_text(amount: Quantity, text: str) -> None:
+def test_amounts_become_canonical_text(amount: Quantity, text: str) -> None:
     assert quantity_text(amount) == text
+    assert quantity_text(text) == text
+
+
+def test_container_s_amounts_become_text_and_nonsense_stays() -> None:
+    container = {"resources": {"requests": {"cpu": 0.1}, "limits": {"cpu": "lots", "memory": None}}}
+    assert with_quantity_texts(container)["resources"] == {
+        "requests": {"cpu": "100m"}, "limits": {"cpu": "lots", "memory": None},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("resources", [None, 5, {}, {"requests": []}])
+def test_container_without_amounts_stays(resources: object) -> None:
+    assert with_quantity_texts({"resources": resources}) == {"resources": resources}
 
 
 def test_sums_are_by_resource() -> None:

@@ -99,6 +99,19 @@ def test_custom_container_gets_name_and_size() -> None:
     assert container["resources"]["limits"] == {"cpu": "4", "memory": "2Gi"}
 
 
+@pytest.mark.parametrize("kind", ["sklearn", "model"])
+def test_amounts_given_as_numbers_become_text(kind: str) -> None:
+    sized = {"resources": {"requests": {"cpu": 0.1, "memory": "1024Mi"}}}
+    assert defaulted({kind: sized})["resources"]["requests"] == {"cpu": "100m", "memory": "1Gi"}
+
+
+def test_explainer_s_amounts_become_text() -> None:
+    thing = isvc({"sklearn": {}})
+    thing["spec"]["explainer"] = {"alibi": {"resources": {"requests": {"cpu": 0.1}}}}
+    explainer = default_inference_service(thing, CREATE)["spec"]["explainer"]
+    assert explainer["alibi"]["resources"] == {"requests": {"cpu": "100m"}}
+
+
 def test_defaulting_leaves_its_argument_alone() -> None:
     thing = isvc({"sklearn": {"storageUri": "gs://b/m"}})
     before = deepcopy(thing)
