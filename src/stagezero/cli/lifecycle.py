@@ -38,7 +38,8 @@ def up(
     ] = False,
     mirror: Mirrors = None,
     catalogue: Annotated[
-        list[Path] | None, typer.Option(help="A folder with image entries of your own.")
+        list[Path] | None,
+        typer.Option(exists=True, file_okay=False, help="A folder with image entries of your own."),
     ] = None,
     http_port: Annotated[
         int | None, typer.Option(help="The gateway's port; 80, else 8080, else any.")
@@ -76,7 +77,10 @@ def up(
         # The whole system: other commands shall not wait for its import.
         from stagezero.compose import daemon
 
-        asyncio.run(daemon.run(settings, ready))
+        try:
+            asyncio.run(daemon.run(settings, ready))
+        except daemon.FAILURES as error:
+            raise NotStarted(str(error)) from error
 
 
 def _mirrors(texts: list[str]) -> dict[str, str]:
@@ -175,8 +179,15 @@ def wait(
     async def work(connection: Connection) -> None:
         place = namespace or connection.namespace
         served = await connection.discovery.called(kind)
-        async with asyncio.timeout(timeout_s):
-            await wait_for(connection, served, (place, name), condition)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await wait_for(connection, served, (place, name), condition)
+        except TimeoutError as error:
+            thing = f"{served.printed_name}/{name}"
+            raise TimeoutError(
+                f"{thing} was not {condition} within {timeout_s:g} s; "
+                f"`stagezero get {kind} {name} -o yaml` shows what it says"
+            ) from error
         err.print(f"{served.printed_name}/{name}: {condition}", markup=False)
 
     with_connection(kubeconfig_of(state), work)

@@ -10,9 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from stagezero.compose.lifecycle import stop_all
-from stagezero.compose.ports import Ports
+from stagezero.compose.ports import Ports, PortTaken
 from stagezero.compose.settings import Settings
 from stagezero.compose.system import System
+from stagezero.mesh.bootstrap import PathTooLong
+from stagezero.node.sandbox.ip_command import NetworkFailed
+from stagezero.node.supervisor.launch import SupervisorFailed
+from stagezero.store.base import StoreFailed
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +26,12 @@ class PartEnded(Exception):
 
     def __init__(self, why: BaseException) -> None:
         super().__init__(f"a part that everything depends on ended: {why}")
+
+
+FAILURES = (
+    PartEnded, PortTaken, PathTooLong, NetworkFailed, SupervisorFailed, StoreFailed, OSError,
+)  # fmt: skip
+"""How a start or the work of a system may fail: a machine's or a user's cause, said in one line."""
 
 
 async def run(settings: Settings, ready: Callable[[Ports], None]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from stagezero.compose.ports import Ports
 from stagezero.compose.process import ENVOY, start_ticks
 from stagezero.compose.settings import Settings
+from stagezero.node.removal import purge as purge_node
 from stagezero.node.removal import remove_network
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.supervisor.client import SupervisorClient
@@ -149,5 +150,6 @@ async def _end(pid: int, grace_s: float) -> None:
 
 
 def purge(settings: Settings) -> None:
-    """Remove an installation's folder; environments and models that others share stay."""
+    """Remove an installation's folder and what its pods kept in memory; what is shared stays."""
+    purge_node(settings.node)
     shutil.rmtree(settings.state, ignore_errors=True)

