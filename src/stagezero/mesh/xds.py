@@ -20,7 +20,13 @@ from stagezero.mesh.plans.resources import Kind, Resource, Snapshot
 log = logging.getLogger(__name__)
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
-_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Envoy asks every 10 s whether we live. gRPC takes the fourth such ping for an attack and cuts
+    # the connection, unless it is told to count none.
+    ("grpc.http2.max_ping_strikes", 0),
+)
 _KINDS = {str(kind): kind for kind in Kind}
 
 Listener = Callable[[Verdict], None]
