@@ -322,11 +322,13 @@ async def test_run_makes_a_pod(kubectl: Kubectl) -> None:
         (DEPLOYMENT.replace("replicas: 2", "replicas: two"), "cannot be handled as a Deployment"),
         (THING.replace("name: x", "name: X_x"), "a lowercase RFC 1123 subdomain must consist of"),
         (THING.replace("things.dev/v1", "things.dev/v9"), "no matches for kind"),
+        (THING.replace("things.dev", "absent.dev"), 'no matches for kind "Thing" in version "abs'),
+        (DEPLOYMENT.replace("apps/v1", "v1"), 'no matches for kind "Deployment" in version "v1"'),
         (THING.replace("name: x", "name: x, namespace: absent"), 'namespaces "absent" not found'),
     ],
     ids=[
         "unknown field", "wrong type", "required", "unknown in built-in", "wrong type in built-in",
-        "name", "version", "namespace",
+        "name", "version", "group", "unknown built-in", "namespace",
     ],
 )  # fmt: skip
 async def test_a_mistake_is_told(kubectl: Kubectl, manifest: str, message: str) -> None:

@@ -185,6 +185,14 @@ async def test_aggregated_discovery_says_it_in_one_document(api: Api) -> None:
     assert [sub["subresource"] for sub in resource["subresources"]] == ["status", "scale"]
 
 
+async def test_openapi_v2_is_empty_in_both_forms(api: Api) -> None:
+    assert (await api.get("/openapi/v2"))["definitions"] == {}
+    protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    answer = await api.respond("GET", "/openapi/v2", accept=protobuf)
+    assert answer.headers["content-type"] == protobuf.replace("@", ".")
+    assert answer.body.startswith(b"\n\x032.0\x12")
+
+
 async def test_openapi_describes_every_kind(api: Api) -> None:
     index = (await api.get("/openapi/v3"))["paths"]
     assert {"api/v1", "apis/apps/v1", "apis/things.dev/v1"} <= index.keys()

@@ -24,6 +24,8 @@ VERSION: Raw = {
 }
 _HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 _OPENAPI_V3 = "/openapi/v3"
+_OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_OPENAPI_V2_REPLY = _OPENAPI_V2_PROTOBUF.replace("@", ".")  # Go's mime takes no @ in an answer
 
 
 class Documentation:
@@ -56,7 +58,7 @@ class Documentation:
         if path == "/":
             return lambda: _json(self._root())
         if path == "/openapi/v2":
-            return self._openapi_v2
+            return lambda: _openapi_v2(request.headers.get("accept", ""))
         if path == _OPENAPI_V3 or path.startswith(f"{_OPENAPI_V3}/"):
             return lambda: self._openapi_v3(path.removeprefix(_OPENAPI_V3).strip("/"), request)
         return self._find_discovery(path, request)
@@ -114,10 +116,6 @@ class Documentation:
             raise errors.NotFound("the server could not find the requested resource")
         return _json(self._groups.resource_list(group, version))
 
-    def _openapi_v2(self) -> Response:
-        info = {"title": "Stagezero", "version": VERSION["gitVersion"]}
-        return _json({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}})
-
     def _openapi_v3(self, path: str, request: Request) -> Response:
         self._refresh()
         if not path:
@@ -132,6 +130,26 @@ class Documentation:
         if request.headers.get("if-none-match") == etag:
             return Response(304, b"", headers)
         return Response(200, document, headers)
+
+
+def _openapi_v2(accept: str) -> Response:
+    """An empty document, in the form that is asked for.
+
+    Kinds are described in v3. kubectl reads v2 (as protobuf only) for a kind that v3 does not have,
+    and goes on to say that nobody knows the kind.
+    """
+    title, version = "Stagezero", VERSION["gitVersion"]
+    if _OPENAPI_V2_PROTOBUF not in accept:
+        info = {"title": title, "version": version}
+        return _json({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}})
+    info_bytes = _protobuf_text(1, title.encode()) + _protobuf_text(2, version.encode())
+    body = _protobuf_text(1, b"2.0") + _protobuf_text(2, info_bytes)
+    return Response(200, body, {"content-type": _OPENAPI_V2_REPLY})
+
+
+def _protobuf_text(number: int, value: bytes) -> bytes:
+    assert len(value) < 128, "a longer text needs a length of more than one byte"
+    return bytes((number << 3 | 2, len(value))) + value
 
 
 def _json(raw: Raw, content_type: str = JSON) -> Response:
