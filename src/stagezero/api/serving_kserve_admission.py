@@ -58,6 +58,7 @@ _KINDS_TEXT = {
     "transformer": "Exactly one of [PodSpec] must be specified in TransformerSpec",
     "explainer": "Exactly one of [Alibi, AIX, ART, PodSpec] must be specified in ExplainerSpec",
 }
+_PROTOCOLS = ("v1", "v2")
 _STORAGE_PREFIXES = ("gs://", "s3://", "pvc://", "file://", "https://", "http://")
 _CUSTOM_DEFAULTS = {"cpu": "1", "memory": "2Gi"}
 _POSITIVE_INT = re.compile(r"\d+")
@@ -202,6 +203,8 @@ def _check_component(component: str, kinds: tuple[str, ...], part: Raw) -> None:
         _deny(_KINDS_TEXT[component])
     if given:
         _check_storage(part[given[0]].get("storageUri"))
+    else:
+        _check_protocol(part["containers"])
     _check_extension(part)
 
 
@@ -216,6 +219,14 @@ def _check_storage(uri: object) -> None:
             "https://{}.blob.core.windows.net/{}/{} or be an absolute or relative local path. "
             f"StorageUri [{text}] is not supported."
         )
+
+
+def _check_protocol(containers: list[Raw]) -> None:
+    """0.8 prints the two in each other's place."""
+    for entry in containers[0].get("env") or []:
+        given = entry.get("value", "")
+        if entry.get("name") == "PROTOCOL" and given not in _PROTOCOLS:
+            _deny(f"Invalid protocol {given}. Must be one of [{', '.join(_PROTOCOLS)}]")
 
 
 def _check_extension(part: Raw) -> None:

@@ -154,6 +154,10 @@ MODEL = {"modelFormat": {"name": "sklearn"}}
         ),
         ({"model": MODEL, "logger": {}}, "Invalid logger type"),
         ({"model": MODEL, "logger": {"mode": "some"}}, "Invalid logger type"),
+        (
+            {"containers": [{"env": [{"name": "PROTOCOL", "value": "v3"}]}]},
+            "Invalid protocol v3. Must be one of [v1, v2]",
+        ),
     ],
 )
 def test_bad_predictor_is_denied(predictor: Raw, message: str) -> None:
@@ -195,6 +199,12 @@ def test_reason_is_the_message_as_in_0_8() -> None:
     assert denied.value.status()["reason"] == "MinReplicas cannot be less than 0."
 
 
+@pytest.mark.parametrize("value", ["v1", "v2"])
+def test_known_protocols_are_admitted(value: str) -> None:
+    env = [{"name": "PROTOCOL", "value": value}]
+    validate_inference_service(isvc({"containers": [{"env": env}]}), CREATE)
+
+
 def test_deletion_is_never_denied() -> None:
     validate_inference_service(isvc({}), AdmissionRequest("DELETE", None, "me"))
 
@@ -212,7 +222,9 @@ OURS: dict[str, Raw] = {
 
 def test_model_is_fetched_before_the_server_starts() -> None:
     spec = mutate_pod(pod(**OURS), CREATE)["spec"]
-    assert spec["initContainers"][0]["args"] == ["gs://b/m", "/mnt/models"]
+    [fetcher] = spec["initContainers"]
+    assert fetcher["args"] == ["gs://b/m", "/mnt/models"]
+    assert fetcher["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert spec["volumes"] == [{"name": "kserve-provision-location", "emptyDir": {}}]
     mount = spec["containers"][0]["volumeMounts"][0]
     assert (mount["mountPath"], mount["readOnly"]) == ("/mnt/models", True)
