@@ -18,7 +18,7 @@ from stagezero.controllers.kserve.plans.components import PREDICTOR, Component, 
 from stagezero.controllers.kserve.plans.inference_service import Observed, plan
 from stagezero.controllers.kserve.plans.ingress import IngressConfig, service_url
 from stagezero.controllers.kserve.plans.runtimes import Candidate
-from stagezero.controllers.kserve.plans.status import component_status
+from stagezero.controllers.kserve.plans.status import address_url, component_status
 from stagezero.runtime.plan import Plan
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -153,8 +153,10 @@ def test_new_service_is_unknown() -> None:
 
 
 def test_ready_service_has_its_worked_example_status() -> None:
-    decided = decide(isvc(), services={PREDICTOR: ready_service()}, route=route())
+    taken = route(reason="Acknowledged", message="some words")
+    decided = decide(isvc(), services={PREDICTOR: ready_service()}, route=taken)
     status = status_of(decided)
+    assert all(not said.reason and not said.message for said in status.conditions)
     assert status.url == "http://mnist.default.localhost"
     assert status.address.url == "http://mnist.default.svc.cluster.local/v1/models/mnist:predict"
     assert conditions_of(decided) == {
@@ -169,9 +171,20 @@ def test_ready_service_has_its_worked_example_status() -> None:
 
 
 def test_second_protocol_has_its_path() -> None:
-    model = {"modelFormat": {"name": "sklearn"}, "protocolVersion": "v2"}
+    model = {"modelFormat": {"name": "sklearn"}, "protocolVersion": "v2", "storageUri": "gs://b/m"}
     decided = decide(isvc({"model": model}), services={PREDICTOR: ready_service()})
     assert status_of(decided).address.url.endswith("/v2/models/mnist/infer")
+
+
+def test_server_of_many_models_has_no_path() -> None:
+    thing = isvc({"model": {"modelFormat": {"name": "sklearn"}}})
+    assert address_url(thing) == "http://mnist.default.svc.cluster.local"
+
+
+def test_transformer_speaks_the_first_protocol() -> None:
+    model = {"modelFormat": {"name": "sklearn"}, "protocolVersion": "v2", "storageUri": "gs://b/m"}
+    thing = isvc({"model": model}, transformer={"containers": [{"image": "x"}]})
+    assert address_url(thing).endswith("/v1/models/mnist:predict")
 
 
 def test_ready_waits_for_envoy() -> None:

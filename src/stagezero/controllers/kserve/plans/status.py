@@ -89,6 +89,8 @@ def ingress_condition(isvc: InferenceService, url: str, route: VirtualService | 
             reason="Uninitialized",
             message="Waiting for the gateway to take the routes of the VirtualService.",
         )
+    if taken.status == TRUE:
+        return Condition(type=INGRESS_READY, status=TRUE)
     return Condition(
         type=INGRESS_READY, status=taken.status, reason=taken.reason, message=taken.message
     )
@@ -107,11 +109,18 @@ def ready_condition(conditions: list[Condition]) -> Condition:
 
 
 def address_url(isvc: InferenceService) -> str:
-    """The URL for callers within the cluster, with the path of the protocol."""
+    """The URL for callers within the cluster, with the path of the protocol.
+
+    A transformer speaks V1; a server of many models has no path of its own.
+    """
     name = isvc.metadata.name
     model = isvc.spec.predictor.model
-    is_v2 = model is not None and model.protocol_version == "v2"
-    path = f"/v2/models/{name}/infer" if is_v2 else f"/v1/models/{name}:predict"
+    path = f"/v1/models/{name}:predict"
+    if model is not None and isvc.spec.transformer is None:
+        if not model.storage_uri:
+            path = ""
+        elif model.protocol_version == "v2":
+            path = f"/v2/models/{name}/infer"
     return f"http://{cluster_host(isvc)}{path}"
 
 
