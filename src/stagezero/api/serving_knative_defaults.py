@@ -125,12 +125,15 @@ def _resources(container: Raw, config: DefaultsConfig) -> None:
 def _readiness(container: Raw) -> None:
     probe = _object(container, "readinessProbe")
     if not any(handler in probe for handler in ("tcpSocket", "httpGet", "exec", "grpc")):
-        probe["tcpSocket"] = {"port": 0}
+        probe["tcpSocket"] = {}
     if not probe.get("successThreshold"):
         probe["successThreshold"] = 1
     if (integer(probe, "periodSeconds") or 0) > 0:
         for name, seconds in (("failureThreshold", 3), ("timeoutSeconds", 1)):
             if not probe.get(name):
                 probe[name] = seconds
+    for handler in ("tcpSocket", "httpGet"):
+        if handler in probe:
+            _object(probe, handler).setdefault("port", 0)
     if "httpGet" in probe and not part(probe, "httpGet").get("path"):
         _object(probe, "httpGet")["path"] = "/"

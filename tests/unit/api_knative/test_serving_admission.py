@@ -475,6 +475,11 @@ def test_defaults_fill_in_what_knative_fills_in() -> None:
     }
 
 
+def test_probe_without_a_port_is_stored_with_port_0() -> None:
+    spec = admit(service(readinessProbe={"tcpSocket": {}}))["spec"]["template"]["spec"]
+    assert spec["containers"][0]["readinessProbe"]["tcpSocket"] == {"port": 0}
+
+
 def test_defaults_come_from_the_config_map() -> None:
     data = {"revision-timeout-seconds": "120", "revision-memory-limit": "200M"}
     filled = admit(service(), config=parse({"config-defaults": data}))
@@ -492,7 +497,7 @@ def test_several_containers_are_numbered() -> None:
 def test_a_periodic_probe_gets_threshold_and_time_out() -> None:
     spec = admit(service(readinessProbe={"httpGet": {}, "periodSeconds": 5}))["spec"]
     assert spec["template"]["spec"]["containers"][0]["readinessProbe"] == {
-        "httpGet": {"path": "/"},
+        "httpGet": {"port": 0, "path": "/"},
         "periodSeconds": 5,
         "failureThreshold": 3,
         "timeoutSeconds": 1,
