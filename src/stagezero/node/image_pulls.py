@@ -75,11 +75,13 @@ class ImagePulls:
             return None
 
     def pull(self, image: str, pod: Key) -> None:
-        """Make an image ready in the background; the pod hears of it."""
+        """Make an image ready in the background, unless that is under way; the pod hears of it."""
         pull = self._pulls.setdefault(image, _Pull(image, ImageView()))
+        is_new = pod not in pull.pods
         pull.pods.add(pod)
         if pull.view.phase is ImagePhase.PULLING:
-            self._tell(pod, normal("Pulling", f'Pulling image "{image}"'))
+            if is_new:
+                self._tell(pod, normal("Pulling", f'Pulling image "{image}"'))
             return
         pull.view = ImageView(ImagePhase.PULLING)
         self._tasks.start(self._make_ready(pull), image)

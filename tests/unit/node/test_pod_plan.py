@@ -46,9 +46,9 @@ def test_an_image_is_pulled_once_for_several_containers() -> None:
     assert decide(seen(pod, images={}), NOW).actions == (Pull("same", "a"),)
 
 
-def test_a_pull_under_way_is_awaited() -> None:
+def test_a_pull_under_way_is_joined_for_its_end_must_be_heard_of() -> None:
     images = {"example/web": ImageView(ImagePhase.PULLING)}
-    assert decide(seen(images=images), NOW).actions == ()
+    assert decide(seen(images=images), NOW).actions == (Pull("example/web", "main"),)
 
 
 def test_a_failed_pull_is_tried_again_when_it_is_due() -> None:

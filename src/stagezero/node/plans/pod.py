@@ -175,7 +175,8 @@ def _pulls(seen: Observed, waits: list[datetime], now: datetime) -> list[Pull]:
     pulls: dict[str, Pull] = {}
     for container in (*seen.pod.spec.init_containers, *seen.pod.spec.containers):
         view = seen.image(container.image)
-        is_wanted = view.phase is ImagePhase.UNKNOWN
+        # While another pod's pull is under way, too: else this pod would not hear of its end.
+        is_wanted = view.phase in (ImagePhase.UNKNOWN, ImagePhase.PULLING)
         if view.phase is ImagePhase.FAILED and view.retry_at is not None:
             is_wanted = view.retry_at <= now
             if not is_wanted:
