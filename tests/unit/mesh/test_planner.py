@@ -462,3 +462,13 @@ def test_a_new_gateway_is_seen_by_all() -> None:
     one = simple(gateways=(INGRESS,))
     assert planner.plan(world(one, gateways=())).tables == {}
     assert "x.y" in planner.plan(world(one)).tables[80].hosts
+
+
+def test_a_mirror_to_nowhere_leaves_its_route_alone() -> None:
+    route = {"route": [to("a")], "mirror": {"host": "absent"}}
+    routing = plan(virtual_service("x", ["x.y"], route))
+    [rule] = rules_at(routing, "x.y")
+    assert isinstance(rule.action, Forward)
+    assert rule.action.mirror is None
+    [problem] = routing.contributions[Key("default", "x")].problems
+    assert problem.reason is Reason.DESTINATION_NOT_FOUND

@@ -67,8 +67,9 @@ class Resolver:
         if not isinstance(forward, Forward):
             yield rule
             return
+        # An inner forward must not bring back a mirror that leads nowhere.
+        mirror, forward = self._mirror(forward.mirror), replace(forward, mirror=None)
         ways = [list(self._ways(rule, forward, branch, host)) for branch in forward.branches]
-        mirror = self._mirror(forward.mirror)
         for chosen in product(*ways):
             matches = (rule.match, *(way.match for way in chosen))
             match = _all(matches)
