@@ -5,6 +5,8 @@ from stagezero.api.admission import Admission, AdmissionRequest
 from stagezero.api.base import Object, Raw
 from stagezero.api.config import ConfigMap, Secret
 from stagezero.api.config_admission import CONFIG_MAP, SECRET
+from stagezero.api.core import Endpoints
+from stagezero.api.endpoints_admission import ENDPOINTS
 from stagezero.api.pod import Pod
 from stagezero.api.pod_checks import pod_spec_mistakes, pod_update_mistakes
 from stagezero.api.pod_defaults import changed_items, changed_part, default_pod_spec
@@ -78,5 +80,6 @@ CORE_ADMISSIONS: tuple[tuple[type[Object], Admission], ...] = (
     (Service, SERVICE),
     (Secret, SECRET),
     (ConfigMap, CONFIG_MAP),
+    (Endpoints, ENDPOINTS),
 )
 """The rules of each core kind; a mutator of pods runs before them."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from stagezero.api import config_knative, name_rules, short_diff, unknown_fields
 from stagezero.api import names_knative as names
+from stagezero.api import networking_knative_checks as networking_checks
 from stagezero.api import serving_knative as serving
 from stagezero.api import serving_knative_annotations as annotation_checks
 from stagezero.api import serving_knative_defaults as defaults
@@ -28,6 +29,7 @@ from stagezero.api.field_error import (
     render,
     via,
 )
+from stagezero.api.networking_knative import Ingress
 from stagezero.api.raw_fields import part, parts, text, texts
 
 MUTATING = "webhook.serving.knative.dev"
@@ -54,6 +56,7 @@ def admissions(read_config: ReadConfig = KnativeConfig) -> dict[type[Object], Ad
         serving.DomainMapping: _admission(
             serving.DomainMapping, _default_domain_mapping, check_domain_mapping, read_config
         ),
+        Ingress: Admission(validate=validate_ingress),
         ConfigMap: Admission(validate=validate_config_map),
     }
 
@@ -293,6 +296,15 @@ def _who(raw: Raw, old: Raw) -> Errors:
     if modifier != before.get(names.LAST_MODIFIER) and raw.get("spec") == old.get("spec"):
         errors += (invalid_value(modifier or "", names.LAST_MODIFIER),)
     return via(errors, "metadata.annotations")
+
+
+def validate_ingress(raw: Raw, request: AdmissionRequest) -> None:
+    """Refuse a KIngress that no network layer could serve."""
+    if request.subresource or request.operation == "DELETE":
+        return
+    errors = via(networking_checks.check_ingress(part(raw, "spec")), "spec")
+    if errors:
+        raise Denied(VALIDATING, f"validation failed: {render(errors)}", "BadRequest", 400)
 
 
 def validate_config_map(raw: Raw, request: AdmissionRequest) -> None:
