@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -339,3 +340,30 @@ async def test_the_node_is_registered_and_ready(place: World) -> None:
     assert int(str(node.status.allocatable["cpu"])) >= 12
     network = node.metadata.annotations["node.stagezero.dev/network"]
     assert network == place.runtime.info.isolation.value
+
+
+@pytest.fixture
+async def shared(tmp_path: Path, env_root: Path) -> AsyncIterator[World]:
+    """A node whose pods share the machine's network."""
+    async with world(Options(tmp_path, env_root, Isolation.HOST)) as running:
+        yield running
+
+
+async def test_on_a_shared_network_programs_are_told_to_stay_on_loopback(shared: World) -> None:
+    await shared.create(pod("one", container=READINESS))
+    seen = json.loads(await shared.get(await shared.ready("one"), "/env"))
+    assert seen["STAGEZERO_LISTEN_HOST"] == "127.0.0.1"
+
+
+async def test_on_a_shared_network_a_fixed_port_is_refused_with_the_reason(shared: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    more = {"ports": [{"containerPort": port}], "readinessProbe": {"tcpSocket": {"port": port}}}
+    await shared.create(pod("one", args=["--fixed", str(port)], container=more))
+
+    def is_refused(thing: Pod) -> bool:
+        words = f"container main listens on port {port} instead of"
+        return any(c.reason == "FixedPort" and words in c.message for c in thing.status.conditions)
+
+    refused = await shared.until("one", is_refused)
+    assert not is_ready(refused)

@@ -80,9 +80,12 @@ def main():
     if words[:1] == ["--stubborn"]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     told = [word.removeprefix("--port=") for word in words if word.startswith("--port=")]
+    if words[:1] == ["--fixed"]:
+        told = words[1:]
     port = int(told[0] if told else os.environ["PORT"])
     print("listening on", port, flush=True)
-    Server(("0.0.0.0", port), Handler).serve_forever()
+    host = os.environ.get("STAGEZERO_LISTEN_HOST", "0.0.0.0")
+    Server((host, port), Handler).serve_forever()
 
 main()
 '''

@@ -13,6 +13,7 @@ from pathlib import Path
 from stagezero.modelserver.errors import CannotStart
 
 DEFAULT_PORT = 8080
+ANY_HOST = "0.0.0.0"
 DEFAULT_MAX_BODY_BYTES = 104857600  # --max_buffer_size of KServe 0.8
 # sockaddr_un holds 108 bytes with the final zero; the kernel's own error does not say so.
 _MAX_SOCKET_PATH_BYTES = 107
@@ -25,7 +26,7 @@ class Settings:
     runtime: str
     model_name: str
     model_dir: Path
-    host: str = "0.0.0.0"
+    host: str = ANY_HOST
     port: int = DEFAULT_PORT
     unix_socket: Path | None = None  # instead of TCP, where pods share a network namespace
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
@@ -36,7 +37,10 @@ class Settings:
 
 
 def parse(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
-    """Read the arguments; `PORT` of the environment is used where no argument gives a port."""
+    """Read the arguments; `PORT` of the environment is used where no argument gives a port.
+
+    Where pods share the machine's network, `STAGEZERO_LISTEN_HOST` keeps the server off the others.
+    """
     args, _ = _parser().parse_known_args(list(argv))
     folder = args.model_dir or args.model_base_path
     if folder is None:
@@ -52,7 +56,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> Settings:
         runtime=args.runtime,
         model_name=args.model_name,
         model_dir=_local_path(folder),
-        host=args.host,
+        host=args.host or env.get("STAGEZERO_LISTEN_HOST") or ANY_HOST,
         port=_port(args, env),
         unix_socket=socket,
         max_body_bytes=args.max_buffer_size,
@@ -73,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model_base_path", help="folder with numbered versions of the model")
     parser.add_argument("--http_port", help="port to listen on")
     parser.add_argument("--rest_api_port", help="the same, as tensorflow_model_server calls it")
-    parser.add_argument("--host", default="0.0.0.0")
+    parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--unix_socket", help="listen on this path instead of a port")
     parser.add_argument("--max_buffer_size", type=int, default=DEFAULT_MAX_BODY_BYTES)
     parser.add_argument("--rest_api_timeout_in_ms", type=int, default=0)

@@ -57,6 +57,7 @@ class PodObserver:
             runs={name: found for name, found in runs.items() if found},
             config_problems=dict(memory.config_problems),
             health={c.name: self._health(pod, runs[c.name], c) for c in containers},
+            fixed_ports={name: ports for name, ports in memory.fixed_ports.items() if ports},
             stopping=frozenset(memory.stopping),
             is_fresh=memory.is_fresh,
         )

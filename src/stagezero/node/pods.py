@@ -23,6 +23,7 @@ from stagezero.client.cache import Caches
 from stagezero.client.client import AS_MERGE_PATCH, Client
 from stagezero.kit.clock import Clock
 from stagezero.kit.tasks import TaskOwner
+from stagezero.node.fixed_ports import fixed_ports
 from stagezero.node.image_pulls import ImagePulls
 from stagezero.node.images.catalogue import Catalogue
 from stagezero.node.images.environments import Environments
@@ -147,6 +148,7 @@ class Kubelet:
     def _probe_failed(self, run: ContainerId, kind: ProbeKind, result: ProbeResult) -> None:
         memory = self._memories.get(run.uid)
         if memory is not None:
+            memory.fixed_ports[run.container] = fixed_ports(self._runtime, run)
             words = f"{kind.value} probe failed: {result.message}"
             self._tell(memory.key, warning("Unhealthy", words))
 
@@ -292,6 +294,7 @@ class Kubelet:
 
     async def _start_now(self, order: StartOrder, memory: PodMemory) -> bool:
         name = order.container.name
+        memory.fixed_ports.pop(name, None)
         told = self._told.setdefault(memory.key, [])
         try:
             is_started = await self._starter.start(order, memory)

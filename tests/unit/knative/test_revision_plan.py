@@ -148,6 +148,18 @@ TROUBLES: dict[str, tuple[Pod, str, tuple[str, str, str]]] = {
         "ResourcesAvailable",
         ("False", "Unschedulable", "0/1 nodes"),
     ),
+    "a port of its own choice": (
+        pod(
+            ContainerState(),
+            conditions=[
+                Condition(
+                    "node.stagezero.dev/OwnNetwork", "False", reason="FixedPort", message="on 7777"
+                )
+            ],
+        ),
+        "ContainerHealthy",
+        ("False", "FixedPort", "on 7777"),
+    ),
     "evicted": (
         pod(ContainerState(), phase="Failed", reason="Evicted", message="disk is full"),
         "ResourcesAvailable",

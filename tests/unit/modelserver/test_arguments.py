@@ -61,6 +61,21 @@ def test_a_file_url_is_a_folder() -> None:
     assert settings.model_dir == Path("/m")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "env", "host"),
+    [
+        ([], {}, "0.0.0.0"),
+        ([], {"STAGEZERO_LISTEN_HOST": "127.0.0.1"}, "127.0.0.1"),
+        (["--host", "::1"], {"STAGEZERO_LISTEN_HOST": "127.0.0.1"}, "::1"),
+    ],
+    ids=["all", "shared-network", "asked-for"],
+)
+def test_on_a_shared_network_the_server_stays_on_loopback(
+    arguments: list[str], env: dict[str, str], host: str
+) -> None:
+    assert parse([*SKLEARN, *arguments], env).host == host
+
+
 def test_the_termination_log_comes_from_the_environment() -> None:
     settings = parse(SKLEARN, {"TERMINATION_LOG": "/dev/termination-log"})
     assert settings.termination_log == Path("/dev/termination-log")

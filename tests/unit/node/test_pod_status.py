@@ -10,7 +10,7 @@ from stagezero.api.container import ContainerStatus
 from stagezero.api.pod import Pod, PodStatus
 from stagezero.node.plans.observed import Health, ImagePhase, ImageView, Observed, Problem
 from stagezero.node.plans.pod_status import OWN_NETWORK, pod_status
-from stagezero.node.sandbox.runtime import Isolation, RuntimeInfo
+from stagezero.node.sandbox.runtime import Isolation, RuntimeInfo, Sandbox
 from support.pods_seen import NOW, READY_IMAGE, a_pod, ended, running, runs, seen
 
 WITH_INIT: Raw = {"initContainers": [{"name": "init", "image": "example/init"}]}
@@ -213,6 +213,20 @@ def test_a_shared_network_is_a_condition() -> None:
     status = pod_status(seen(info=shared, runs=runs(main=running())), NOW)
     own = next(c for c in status.conditions if c.type == OWN_NETWORK)
     assert own.status == "False" and "no bridge: not root" in own.message
+
+
+@pytest.mark.parametrize("is_ready", [False, True], ids=["unready", "ready"])
+def test_a_program_that_ignores_its_port_is_named_until_it_is_ready(is_ready: bool) -> None:
+    observed = seen(
+        info=RuntimeInfo(Isolation.HOST, True, "no bridge: not root"),
+        sandbox=Sandbox("u1", "default", "web", "127.0.0.1", Isolation.HOST, {7777: 40001}),
+        runs=runs(main=running()),
+        health={"main": Health(is_ready=is_ready)},
+        fixed_ports={"main": (7777,)},
+    )
+    own = next(c for c in pod_status(observed, NOW).conditions if c.type == OWN_NETWORK)
+    assert own.reason == ("SharedNetwork" if is_ready else "FixedPort")
+    assert ("container main listens on port 7777 instead of 40001" in own.message) != is_ready
 
 
 @pytest.mark.parametrize(

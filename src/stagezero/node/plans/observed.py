@@ -85,6 +85,8 @@ class Observed:
     runs: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
     config_problems: Mapping[str, Problem] = field(default_factory=dict)
     health: Mapping[str, Health] = field(default_factory=dict)
+    fixed_ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Ports of the machine's network on which containers listen that were given others."""
     stopping: frozenset[str] = frozenset()
     is_fresh: bool = True
     """Nothing was ever done for this pod here."""

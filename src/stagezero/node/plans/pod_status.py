@@ -156,11 +156,27 @@ def _is_true(found: Iterable[Condition], kind: str) -> bool:
 
 
 def _shared_network(seen: Observed) -> Condition:
+    for name, ports in seen.fixed_ports.items():
+        run = seen.last_run(name)
+        is_ready = seen.health.get(name, Health()).is_ready
+        if run is not None and run.is_running and not is_ready:
+            message = _fixed_port_message(seen, name, ports)
+            return Condition(OWN_NETWORK, conditions.FALSE, reason="FixedPort", message=message)
     return Condition(
         OWN_NETWORK,
         conditions.FALSE,
         reason="SharedNetwork",
         message=shared_network_message(seen.info.reason),
+    )
+
+
+def _fixed_port_message(seen: Observed, name: str, ports: Sequence[int]) -> str:
+    given = seen.sandbox.ports if seen.sandbox else {}
+    told = ", ".join(f"{port} instead of {given.get(port, port)}" for port in ports)
+    return (
+        f"container {name} listens on port {told}, which it was given by PORT and by port flags: "
+        "pods share the machine's network here, and no request reaches it. Let the program listen "
+        f"where PORT says. Reason: {seen.info.reason or 'it was asked for'}"
     )
 
 

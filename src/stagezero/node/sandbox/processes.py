@@ -18,6 +18,7 @@ from pathlib import Path
 from stagezero.node.sandbox import command_line, tree_mounts
 from stagezero.node.sandbox.etc_files import write_etc
 from stagezero.node.sandbox.folders import NodeFolders
+from stagezero.node.sandbox.listening import family
 from stagezero.node.sandbox.network import Network
 from stagezero.node.sandbox.runtime import (
     CannotStart,
@@ -39,6 +40,8 @@ from stagezero.node.supervisor.protocol import Refused
 from stagezero.node.supervisor.spec import Mount, Spec
 
 KILL_LIMIT_S = 5.0
+LISTEN_HOST = "STAGEZERO_LISTEN_HOST"
+"""The address on which a program that shares the machine's network should listen: loopback."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,8 @@ class ProcessRuntime:
         if not has_own_net:
             argv = command_line.with_ports(argv, sandbox.ports)
             _map_port_variable(env, sandbox.ports)
+            if sandbox.isolation is Isolation.HOST and not spec.is_of_platform:
+                env.setdefault(LISTEN_HOST, sandbox.ip)
         if not has_own_tree:
             paths = {bind.path: str(bind.source) for bind in spec.binds}
             argv = tuple(command_line.with_paths(word, paths) for word in argv)
@@ -273,7 +278,7 @@ class ProcessRuntime:
         if process is None or not process.is_running:
             return None
         ticks = pages = 0
-        for pid in _family(process.pid):
+        for pid in family(process.pid):
             stat = read_stat(pid)
             if stat is not None:
                 ticks, pages = ticks + stat.cpu_ticks, pages + stat.rss_pages
@@ -359,15 +364,3 @@ def _environment(pid: int) -> dict[str, str]:
         return {}
     words = [word.decode(errors="replace") for word in data.split(b"\0") if b"=" in word]
     return dict(word.split("=", 1) for word in words)
-
-
-def _family(pid: int) -> list[int]:
-    """A process and its descendants, as far as they can be seen."""
-    family = [pid]
-    for member in family:
-        try:
-            text = Path(f"/proc/{member}/task/{member}/children").read_text()
-        except OSError:
-            continue
-        family += [int(word) for word in text.split()]
-    return family

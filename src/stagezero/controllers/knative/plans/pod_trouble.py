@@ -18,6 +18,8 @@ _PULL_REASONS = frozenset(
 _START_REASONS = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
 )
+# The node says so of a program that ignores the port it was given on a shared network.
+_OWN_NETWORK, _FIXED_PORT = "node.stagezero.dev/OwnNetwork", "FixedPort"
 
 
 class Trouble(NamedTuple):
@@ -43,6 +45,9 @@ def of_pods(pods: Sequence[Pod]) -> Trouble:
         trouble = _of_container(status)
         if trouble != NO_TROUBLE:
             return trouble
+    network = find(pod.status.conditions, _OWN_NETWORK)
+    if network is not None and network.reason == _FIXED_PORT:
+        return Trouble(container_healthy=no(network.reason, network.message))
     if pod.status.phase == "Failed" and pod.status.reason:
         return Trouble(resources_available=no(pod.status.reason, pod.status.message))
     return NO_TROUBLE

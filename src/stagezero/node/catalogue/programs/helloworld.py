@@ -68,7 +68,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 1024
 
     def __init__(self, port: int) -> None:
-        super().__init__(("0.0.0.0", port), Hello)
+        super().__init__((os.environ.get("STAGEZERO_LISTEN_HOST", "0.0.0.0"), port), Hello)
         self._under_way = 0
         self._changed = threading.Condition()
 
