@@ -9,6 +9,7 @@ import argparse
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -166,9 +167,12 @@ def farewell() -> None:
     curl = stagezero("predict", "mnist", "--data", f"@{digit}", "--curl").strip()
     state = os.environ["STAGEZERO_STATE"]
     say(f"\nThe same with curl:\n  {curl}")
-    say(f"\nGo on:\n  export KUBECONFIG={state}/kubeconfig\n  kubectl get isvc,ksvc,pods")
     command = f"{STAGEZERO.relative_to(ROOT) if STAGEZERO.is_relative_to(ROOT) else STAGEZERO}"
-    say(f"  {command} --help")
+    if shutil.which("kubectl"):
+        say(f"\nGo on:\n  export KUBECONFIG={state}/kubeconfig\n  kubectl get isvc,ksvc,pods")
+    else:
+        say(f"\nGo on (without kubectl):\n  {command} get isvc --state {state}")
+    say(f"  {command} status --state {state}\n  {command} --help")
     say(f"\nStop:\n  {command} down --state {state}")
 
 
