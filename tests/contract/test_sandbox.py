@@ -1,4 +1,4 @@
-"""The container runtime's contract: one suite for the fake, the machine's network and the bridge.
+"""The container runtime's contract: one suite for the fake and every kind of network.
 
 As a user without root the same suite runs in a process of its own (`test_without_root`).
 """
@@ -32,12 +32,13 @@ from stagezero.node.sandbox.runtime import (
 from stagezero.node.supervisor.client import SupervisorClient
 from support.fake_runtime import FakeRuntime
 from support.node_world import eventually
+from support.sandboxes import IS_ROOT, NEEDS_PASTA
 
-IS_ROOT = os.geteuid() == 0
 ENV = {"PATH": "/usr/bin:/bin"}
 KINDS = [
     pytest.param("fake"),
     pytest.param("host", marks=pytest.mark.e2e),
+    pytest.param("pasta", marks=[pytest.mark.e2e, NEEDS_PASTA]),
     pytest.param(
         "bridge",
         marks=[

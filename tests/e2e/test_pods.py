@@ -16,16 +16,17 @@ from stagezero.api.node import Node
 from stagezero.api.pod import Pod
 from stagezero.node.sandbox.runtime import Isolation
 from support.node_world import Options, World, control_plane, end, eventually, is_ready, pod, world
+from support.sandboxes import IS_ROOT, NEEDS_PASTA
 
 pytestmark = [pytest.mark.e2e]
 
-IS_ROOT = os.geteuid() == 0
 ISOLATIONS = [
     pytest.param(
         Isolation.BRIDGE,
         marks=[pytest.mark.root, pytest.mark.skipif(not IS_ROOT, reason="needs root")],
         id="bridge",
     ),
+    pytest.param(Isolation.PASTA, marks=NEEDS_PASTA, id="pasta"),
     pytest.param(Isolation.HOST, id="host"),
 ]
 READINESS = {"readinessProbe": {"httpGet": {"path": "/", "port": 8080}}}

@@ -43,6 +43,7 @@ class Installation:
     state: Path
     mirrors: Mapping[str, str] = field(default_factory=dict)
     catalogues: tuple[Path, ...] = ()
+    network: str = ""
 
     @property
     def kubeconfig(self) -> Path:
@@ -102,6 +103,8 @@ class Installation:
             words += ["--mirror", f"{prefix}={place}"]
         for folder in self.catalogues:
             words += ["--catalogue", str(folder)]
+        if self.network:
+            words += ["--network", self.network]
         self.stagezero(*words)
 
     def _api_port(self) -> int:

@@ -17,6 +17,7 @@ from stagezero.cli.waiting import wait_for
 from stagezero.compose import lifecycle
 from stagezero.compose.ports import Ports
 from stagezero.compose.settings import Settings, to_json
+from stagezero.node.sandbox.runtime import Isolation
 
 START_LIMIT_S = 60.0
 
@@ -46,6 +47,10 @@ def up(
     ] = None,
     https_port: Annotated[int | None, typer.Option(help="443, else 8443, else any.")] = None,
     api_port: Annotated[int, typer.Option(help="The API server's port; 6443, else any.")] = 0,
+    network: Annotated[
+        Isolation | None,
+        typer.Option(help="How pods are kept apart; the best that works here if left out."),
+    ] = None,
     state: State = None,
 ) -> None:
     """Start the API server, the gateway and the controllers.
@@ -59,6 +64,7 @@ def up(
         http_port=http_port,
         https_port=https_port,
         api_port=api_port,
+        network=network,
     )
     plane = lifecycle.running(settings)
     if plane is not None:

@@ -76,7 +76,7 @@ async def _supervised(settings: Settings, plane: ControlPlane | None) -> list[Pa
     finally:
         await client.stop()
     envoy = processes.get(ENVOY)
-    pods = {p.labels.get("pod", p.id) for p in processes.values() if p.is_running and p.id != ENVOY}
+    containers = [p for p in processes.values() if p.is_running and "container" in p.labels]
     ports = plane.ports if plane is not None else _written_ports(settings)
     address = f"http://{settings.host}:{ports.http}" if ports is not None else ""
     is_well = envoy is not None and envoy.is_running
@@ -88,7 +88,7 @@ async def _supervised(settings: Settings, plane: ControlPlane | None) -> list[Pa
             "healthy" if is_well else "not running",
             f"pid {envoy.pid}, {envoy.restarts} restarts" if envoy is not None else "",
         ),
-        Part("containers", "", "healthy", f"{len(pods)} running"),
+        Part("containers", "", "healthy", f"{len(containers)} running"),
     ]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from stagezero.node.sandbox.runtime import Isolation
+
 
 def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stagezero"
@@ -24,6 +26,7 @@ class Settings:
     `mirrors`: prefix → folder or URL that stands in for it (`gs://kserve/` → `file:///models/`).
     `catalogues`: folders with image entries of the user's own.
     `env_root`, `model_root`: environments and downloaded models, shared by installations.
+    `network`: how pods are kept apart; None takes the best that the machine allows.
     `domain`: the domain that config-domain has at the first start; `*.localhost` needs no DNS.
     """
 
@@ -37,6 +40,7 @@ class Settings:
     catalogues: tuple[Path, ...] = ()
     env_root: Path = field(default_factory=lambda: _cache_home() / "envs")
     model_root: Path = field(default_factory=lambda: _cache_home() / "models")
+    network: Isolation | None = None
     domain: str = "localhost"
 
     @property

@@ -69,7 +69,7 @@ class System:
         supervisor = await self._open_supervisor(folders)
         is_running = is_envoy_running(supervisor)
         ports = choose(settings, settings.state / "ports.json", is_gateway_running=is_running)
-        runtime = await open_runtime(folders, supervisor, surroundings(settings))
+        runtime = await open_runtime(folders, supervisor, surroundings(settings), settings.network)
         log.info("pods have: %s", runtime.info)
         logs = PodLogHandler(folders, runtime, self._clock)
         core = self._core = Core(
