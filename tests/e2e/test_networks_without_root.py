@@ -156,8 +156,11 @@ def sockets_open_to_all() -> set[str]:
 
 
 def sockets(pid: int) -> set[str]:
-    folder = Path(f"/proc/{pid}/fd")
-    targets = [os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink()]
+    try:
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except PermissionError:
+        return set()  # pasta hides its own; it is told to listen on 127.0.0.1
+    targets = [os.readlink(entry) for entry in entries if entry.is_symlink()]
     return {target[len("socket:[") : -1] for target in targets if target.startswith("socket:[")}
 
 
