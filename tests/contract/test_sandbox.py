@@ -253,6 +253,27 @@ def _exists(path: str) -> bool:
     return os.path.exists(path)
 
 
+@pytest.mark.e2e
+async def test_what_ran_in_a_lost_sandbox_is_ended_before_the_next(tmp_path: Path) -> None:
+    folders = NodeFolders(tmp_path / "node")
+    client = SupervisorClient(folders.supervisor)
+    await client.start()
+    try:
+        first = await open_runtime(folders, client, wanted=Isolation.HOST)
+        await _prepared(first)
+        await first.start(_spec(tmp_path, "sleep", "60"))
+        await first.close()
+        (folders.pod("u") / "sandbox.json").unlink()
+        second = await open_runtime(folders, client, wanted=Isolation.HOST)
+        await _prepared(second)
+        assert [run.is_running for run in second.runs("u")] == [False]
+        await second.close()
+    finally:
+        await client.stop()
+        await take_down(folders.root, 0.2)
+        purge(folders.root)
+
+
 @pytest.mark.root
 @pytest.mark.e2e
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")

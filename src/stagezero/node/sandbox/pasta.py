@@ -53,7 +53,8 @@ class PastaNetwork:
         shutil.rmtree(self._folders.pod("trial"), ignore_errors=True)
 
     async def attach(self, uid: str, ports: Sequence[int]) -> Attachment:
-        """Start the sleeper and its `pasta`."""
+        """Start the sleeper and its `pasta`; what is left of an earlier pair is ended."""
+        await self._stop(uid)
         mapped = (await self._ports.attach(uid, ports)).ports
         try:
             sleeper = await self._supervisor.start_process(self._sleeper(uid))

@@ -103,10 +103,11 @@ class ProcessRuntime:
     # Sandboxes
 
     async def prepare(self, spec: SandboxSpec) -> Sandbox:
-        """Attach the pod to the network, unless it is."""
+        """Attach the pod to the network, unless it is; what ran in a lost sandbox is ended."""
         known = self._sandboxes.get(spec.uid)
         if known is not None:
             return known
+        await self._end_runs(spec.uid)
         attachment = await self._network.attach(spec.uid, spec.ports)
         sandbox = Sandbox(
             spec.uid,
@@ -137,17 +138,20 @@ class ProcessRuntime:
 
     async def release(self, uid: str) -> None:
         """Kill what runs, forget what ran, detach the network."""
-        running = [run.id for run in self.runs(uid) if run.is_running]
-        for run in running:
-            await self.stop(run, is_forced=True)
-        if running:
-            await self._await_ends(uid)
+        await self._end_runs(uid)
         for run_left in self.runs(uid):
             await self.forget(run_left.id)
         sandbox = self._sandboxes.pop(uid, None)
         if sandbox is not None:
             await self._network.detach(sandbox)
         (self._folders.pod(uid) / "sandbox.json").unlink(missing_ok=True)
+
+    async def _end_runs(self, uid: str) -> None:
+        running = [run.id for run in self.runs(uid) if run.is_running]
+        for run in running:
+            await self.stop(run, is_forced=True)
+        if running:
+            await self._await_ends(uid)
 
     async def _await_ends(self, uid: str) -> None:
         ended = asyncio.Event()
