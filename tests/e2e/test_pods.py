@@ -368,3 +368,19 @@ async def test_on_a_shared_network_a_fixed_port_is_refused_with_the_reason(share
 
     refused = await shared.until("one", is_refused)
     assert not is_ready(refused)
+
+
+@NEEDS_PASTA
+async def test_a_pasta_that_dies_comes_back(tmp_path: Path, env_root: Path) -> None:
+    async with world(Options(tmp_path, env_root, Isolation.PASTA)) as place:
+        await place.create(pod("one", container=READINESS))
+        ready = await place.ready("one")
+        os.kill(place.supervisor.processes[f"net/{ready.uid}/pasta"].pid, signal.SIGKILL)
+
+        async def is_back() -> bool:
+            try:
+                return await place.get(ready, "/") == "ok"
+            except (OSError, IndexError):
+                return False
+
+        await eventually(is_back)

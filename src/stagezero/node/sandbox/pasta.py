@@ -1,8 +1,8 @@
 """Pods in network namespaces without root: `pasta` carries packets and maps ports of 127.0.0.1.
 
 A pod's namespaces are held by a process that sleeps; `pasta` is a second one beside it. Both belong
-to the supervisor, so they outlive the control plane. Where /dev/net/tun is for root alone, `pasta`
-cannot work: `open` finds that out by trying.
+to the supervisor, so they outlive the control plane; a `pasta` that ends is started again. Where
+/dev/net/tun is for root alone, `pasta` cannot work: `open` finds that out by trying.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from stagezero.node.sandbox.runtime import Isolation, Sandbox
 from stagezero.node.supervisor.client import SupervisorClient
 from stagezero.node.supervisor.launch import SupervisorFailed
 from stagezero.node.supervisor.protocol import Refused
-from stagezero.node.supervisor.spec import Spec
+from stagezero.node.supervisor.spec import Restart, Spec
 
 READY_LIMIT_S = 5.0
 _LOOK_EVERY_S = 0.005  # pasta tells that it is ready by writing a file, once, at its start
@@ -89,6 +89,7 @@ class PastaNetwork:
             ),
             log=str(self._folders.pod(uid) / "network.log"),
             env={"PATH": "/usr/bin:/bin"},
+            restart=Restart(),
         )
 
     def _ready_file(self, uid: str) -> Path:
@@ -99,7 +100,7 @@ class PastaNetwork:
             async with asyncio.timeout(READY_LIMIT_S):
                 while not self._ready_file(uid).exists():
                     process = self._supervisor.processes.get(f"net/{uid}/pasta")
-                    if process is None or not process.is_running:
+                    if process is None or not process.is_running or process.restarts:
                         raise NetworkFailed(self._last_words(uid))
                     await asyncio.sleep(_LOOK_EVERY_S)
         except TimeoutError as error:
@@ -114,10 +115,10 @@ class PastaNetwork:
         return lines[-1] if lines else "ended without a word"
 
     def is_attached(self, sandbox: Sandbox) -> bool:
-        """Whether the sleeper sleeps and `pasta` works."""
+        """Whether the sleeper sleeps and `pasta` works, or is being started again."""
         names = (f"net/{sandbox.uid}/sleeper", f"net/{sandbox.uid}/pasta")
         found = [self._supervisor.processes.get(name) for name in names]
-        return all(process is not None and process.is_running for process in found)
+        return all(process is not None and not process.has_exited for process in found)
 
     async def detach(self, sandbox: Sandbox) -> None:
         """End both processes."""
