@@ -6,6 +6,7 @@ to the supervisor, so they outlive the control plane; a `pasta` that ends is sta
 """
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from stagezero.node.supervisor.protocol import Refused
 from stagezero.node.supervisor.spec import Restart, Spec
 
 READY_LIMIT_S = 5.0
+_TUN = "/dev/net/tun"
 _LOOK_EVERY_S = 0.005  # pasta tells that it is ready by writing a file, once, at its start
 
 
@@ -46,7 +48,12 @@ class PastaNetwork:
         if not self._program:
             raise NetworkFailed("pasta (package passt) is not installed")
         await self._ports.open(known)
-        trial = await self.attach("trial", (8080,))
+        try:
+            trial = await self.attach("trial", (8080,))
+        except NetworkFailed as error:
+            if os.access(_TUN, os.R_OK | os.W_OK):
+                raise
+            raise NetworkFailed(f"this user may not open {_TUN}, which pasta needs") from error
         await self.detach(
             Sandbox("trial", "", "", trial.ip, self.isolation, trial.ports, trial.net)
         )
