@@ -14,6 +14,7 @@ from stagezero.client.applying import NotAnObject
 from stagezero.client.discovery import UnknownKind
 from stagezero.client.kubeconfig import KubeconfigError
 from stagezero.node.images.errors import ImageError
+from stagezero.node.supervisor.launch import SupervisorFailed
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,7 +38,7 @@ app.add_typer(environments.app, name="env")
 
 _EXPECTED = (
     ApiError, NotServed, NotAnObject, UnknownKind, KubeconfigError, ImageError,
-    lifecycle.NotStarted, FileNotFoundError, PermissionError, TimeoutError,
+    lifecycle.NotStarted, SupervisorFailed, FileNotFoundError, PermissionError, TimeoutError,
 )  # fmt: skip
 
 

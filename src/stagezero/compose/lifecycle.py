@@ -16,7 +16,7 @@ from stagezero.compose.ports import Ports
 from stagezero.compose.process import ENVOY, start_ticks
 from stagezero.compose.settings import Settings
 from stagezero.node.removal import purge as purge_node
-from stagezero.node.removal import remove_network
+from stagezero.node.removal import take_down
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.supervisor.client import SupervisorClient
 from stagezero.node.supervisor.launch import SupervisorFailed
@@ -70,9 +70,11 @@ async def _supervised(settings: Settings, plane: ControlPlane | None) -> list[Pa
     if not await supervisor_runs(folder):
         return [Part("supervisor", "", "not running"), Part("gateway (Envoy)", "", "not running")]
     client = SupervisorClient(folder)
-    await client.start()
     try:
+        await client.start()
         processes = client.processes
+    except SupervisorFailed:
+        return [Part("supervisor", str(folder), "not answering", "`stagezero down` ends it")]
     finally:
         await client.stop()
     envoy = processes.get(ENVOY)
@@ -122,12 +124,8 @@ async def stop_all(settings: Settings, grace_s: float = 20.0) -> list[str]:
     if plane is not None:
         await _end(plane.pid, grace_s)
         ended.append(f"control plane (pid {plane.pid})")
-    folder = NodeFolders(settings.node).supervisor
-    if await supervisor_runs(folder):
-        with contextlib.suppress(SupervisorFailed):
-            await SupervisorClient(folder).shut_down(grace_s)
+    if await take_down(settings.node, grace_s):
         ended.append("supervisor, gateway and pods")
-    await remove_network(settings.node)
     return ended
 
 

@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     listener = _listen(folder)
     if arguments[2:]:
         _detach(folder)
+        listener.listen(64)  # the kernel tells whoever connects our pid, not our parent's
     _serve(folder, listener)
     return 0
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 60.0
 RECONNECT_AFTER_S = 0.2
+HELLO_LIMIT_S = 20.0
+"""How long a supervisor may be silent that took the connection: a stopped one is for ever."""
 
 
 class SupervisorLost(SupervisorFailed):
@@ -177,12 +179,14 @@ class SupervisorClient:
         """End every process and the supervisor itself; returns when it is gone."""
         await self._tasks.stop()
         await self._disconnect()
-        lines = await self._connect(is_launching=False)
-        await self._send({"op": "shutdown", "grace_s": grace_s})
-        gone = _open_process(self.pid)
-        async for _ in lines:
-            pass
-        await self._disconnect()
+        try:
+            lines = await self._connect(is_launching=False)
+            await self._send({"op": "shutdown", "grace_s": grace_s})
+            gone = _open_process(self.pid)
+            async for _ in lines:
+                pass
+        finally:
+            await self._disconnect()
         if gone is not None:
             await _process_ended(gone)
 
@@ -230,13 +234,23 @@ class SupervisorClient:
             ) from error
         self._writer = writer
         lines = _messages(reader)
+        try:
+            async with asyncio.timeout(HELLO_LIMIT_S):
+                await self._greet(lines)
+        except TimeoutError as error:
+            raise SupervisorFailed(
+                f"the supervisor at {self._folder} does not answer: it may be stopped; "
+                "`stagezero down` ends it with all that it runs"
+            ) from error
+        self._connected.set()
+        return lines
+
+    async def _greet(self, lines: AsyncIterator[Message]) -> None:
         hello = await self._first_answer({"op": "hello", "version": protocol.VERSION}, lines)
         self.pid = int(hello["pid"])
         listing = await self._first_answer({"op": "list"}, lines)
         self._mirror([_process(raw) for raw in listing["processes"]])
         await self._first_answer({"op": "watch", "since": listing["seq"]}, lines)
-        self._connected.set()
-        return lines
 
     async def _first_answer(self, request: Message, lines: AsyncIterator[Message]) -> Message:
         """Ask and read the answer while nobody else reads."""
