@@ -15,7 +15,7 @@ setup: $(VENV)/.platform  ## make .venv with the platform
 
 $(VENV)/.platform: requirements/platform.lock requirements/build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.11 or newer: make PYTHON=... ")'
-	@test -x $(BIN)/python || { echo "Making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/python || { echo "Making a virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	@echo "Installing the platform into $(VENV) (once; a minute or two)"
 	$(PIP) install --require-hashes -r requirements/build.lock -r requirements/platform.lock
 	$(PIP) install --no-deps --no-build-isolation --quiet --editable .
