@@ -1,7 +1,8 @@
 """Which ports an installation has: chosen once, kept as long as they are free.
 
 The gateway wants 80 and 443, and takes 8080 and 8443, or any, where it may not have them. The
-choice is written down, so that URLs stay good and an Envoy that outlived us is left alone.
+choice is written down, so that URLs stay good and an Envoy that outlived us is left alone. Between
+choice and use lies a second: what is chosen is claimed, so that two starts cannot choose the same.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from stagezero.compose.settings import Settings
 
 API, HTTP, HTTPS, LOCAL = (6443, 0), (80, 8080, 0), (443, 8443, 0), (0,)
+_TRIES = 20  # for a port that nobody uses, until one is found that nobody has claimed
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,61 @@ class PortTaken(Exception):
         )
 
 
-def choose(settings: Settings, file: Path, *, is_gateway_running: bool) -> Ports:
+class Claims:
+    """Ports of one host that no other installation of the machine may choose, until `close`.
+
+    A claim is a name among the machine's abstract sockets: like a port it is had by one process of
+    a network, whoever its user is, and ends with that process however it ends.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self._held: dict[int, socket.socket] = {}
+
+    def free(self, port: int) -> int:
+        """Claim a port that nobody uses, any for 0; OSError if it is used or claimed."""
+        for _ in range(_TRIES):
+            with socket.create_server((self.host, port)) as listener:
+                found = int(listener.getsockname()[1])
+            with contextlib.suppress(OSError):
+                self.take(found)
+                return found
+            if port:
+                break
+        raise OSError(errno.EADDRINUSE, "another installation is starting on it")
+
+    def take(self, port: int) -> None:
+        """Claim a port, used or not; OSError if another has claimed it, or we have for another."""
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0stagezero/{self.host}:{port}")
+        except OSError:
+            claim.close()
+            raise
+        self._held[port] = claim
+
+    def close(self) -> None:
+        """Give all claims back: who listens by now has the ports."""
+        for claim in self._held.values():
+            claim.close()
+        self._held.clear()
+
+
+def choose(settings: Settings, file: Path, claims: Claims, *, is_gateway_running: bool) -> Ports:
     """Choose ports: as asked, else as written down and still free, else the first free wish."""
     before = _read(file)
-    host = settings.host
-    api = _one("API", host, settings.api_port or None, (*_kept(before, "api"), *API))
+    api = _one("API", claims, settings.api_port or None, (*_kept(before, "api"), *API))
     if before is not None and is_gateway_running:
         ports = Ports(api, before.http, before.https, before.local)
+        for port in (ports.http, ports.https, ports.local):
+            with contextlib.suppress(OSError):  # Envoy has it, whoever claims it
+                claims.take(port)
     else:
         ports = Ports(
             api,
-            _one("http", host, settings.http_port, (*_kept(before, "http"), *HTTP)),
-            _one("https", host, settings.https_port, (*_kept(before, "https"), *HTTPS)),
-            _one("local", host, settings.local_port or None, (*_kept(before, "local"), *LOCAL)),
+            _one("http", claims, settings.http_port, (*_kept(before, "http"), *HTTP)),
+            _one("https", claims, settings.https_port, (*_kept(before, "https"), *HTTPS)),
+            _one("local", claims, settings.local_port or None, (*_kept(before, "local"), *LOCAL)),
         )
     file.write_text(json.dumps(asdict(ports)))
     return ports
@@ -72,18 +116,13 @@ def _read(file: Path) -> Ports | None:
     return None
 
 
-def _one(what: str, host: str, asked: int | None, wishes: Sequence[int]) -> int:
+def _one(what: str, claims: Claims, asked: int | None, wishes: Sequence[int]) -> int:
     if asked is not None:
         try:
-            return _free(host, asked)
+            return claims.free(asked)
         except OSError as error:
-            raise PortTaken(what, host, asked, error) from error
+            raise PortTaken(what, claims.host, asked, error) from error
     for wish in wishes:
         with contextlib.suppress(OSError):
-            return _free(host, wish)
-    raise PortTaken(what, host, 0, OSError(errno.EADDRNOTAVAIL, "no port is free"))
-
-
-def _free(host: str, port: int) -> int:
-    with socket.create_server((host, port)) as listener:
-        return int(listener.getsockname()[1])
+            return claims.free(wish)
+    raise PortTaken(what, claims.host, 0, OSError(errno.EADDRNOTAVAIL, "no port is free"))

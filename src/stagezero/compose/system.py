@@ -19,7 +19,7 @@ from stagezero.apiserver.identity import Identity, bearer, open_identity
 from stagezero.compose.core import Core
 from stagezero.compose.lifecycle import supervisor_runs
 from stagezero.compose.node import NodeRoom, PodLogHandler, is_envoy_running, start_envoy
-from stagezero.compose.ports import Ports, choose
+from stagezero.compose.ports import Claims, Ports, choose
 from stagezero.compose.process import start_ticks
 from stagezero.compose.settings import Settings
 from stagezero.kit.clock import SystemClock
@@ -68,7 +68,10 @@ class System:
         folders = NodeFolders(settings.node)
         supervisor = await self._open_supervisor(folders)
         is_running = is_envoy_running(supervisor)
-        ports = choose(settings, settings.state / "ports.json", is_gateway_running=is_running)
+        claims = Claims(settings.host)
+        self._stack.callback(claims.close)
+        file = settings.state / "ports.json"
+        ports = choose(settings, file, claims, is_gateway_running=is_running)
         runtime = await open_runtime(folders, supervisor, surroundings(settings), settings.network)
         log.info("pods have: %s", runtime.info)
         logs = PodLogHandler(folders, runtime, self._clock)

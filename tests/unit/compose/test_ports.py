@@ -3,12 +3,31 @@
 import errno
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stagezero.compose.ports import PortTaken, choose
+from stagezero.compose.ports import Claims, PortTaken, choose
 from stagezero.compose.settings import Settings
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+def claims() -> Iterator[Claims]:
+    """The claims of an installation that starts."""
+    made = Claims(HOST)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def others() -> Iterator[Claims]:
+    """The claims of another that starts at the same moment."""
+    made = Claims(HOST)
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize(
@@ -24,16 +43,46 @@ def test_a_port_that_cannot_be_had_is_told_with_its_remedy(number: int, words: s
     assert words in str(PortTaken("http", "127.0.0.1", 80, error))
 
 
-def test_a_taken_port_that_was_asked_for_is_an_error(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def test_a_taken_port_that_was_asked_for_is_an_error(tmp_path: Path, claims: Claims) -> None:
+    with socket.create_server((HOST, 0)) as listener:
         settings = Settings(state=tmp_path, http_port=listener.getsockname()[1])
         with pytest.raises(PortTaken, match="asked for as the http port"):
-            choose(settings, tmp_path / "ports.json", is_gateway_running=False)
+            choose(settings, tmp_path / "ports.json", claims, is_gateway_running=False)
 
 
-def test_the_choice_is_kept_while_its_ports_are_free(tmp_path: Path) -> None:
+def test_the_choice_is_kept_while_its_ports_are_free(tmp_path: Path, claims: Claims) -> None:
     file = tmp_path / "ports.json"
     settings = Settings(state=tmp_path)
-    first = choose(settings, file, is_gateway_running=False)
+    first = choose(settings, file, claims, is_gateway_running=False)
     assert json.loads(file.read_text())["api"] == first.api
-    assert choose(settings, file, is_gateway_running=False) == first
+    claims.close()  # it has ended
+    assert choose(settings, file, claims, is_gateway_running=False) == first
+
+
+def test_two_that_start_at_once_choose_apart(
+    tmp_path: Path, claims: Claims, others: Claims
+) -> None:
+    settings = Settings(state=tmp_path)
+    one = choose(settings, tmp_path / "one.json", claims, is_gateway_running=False)
+    two = choose(settings, tmp_path / "two.json", others, is_gateway_running=False)
+    chosen = [one.api, one.http, one.https, one.local, two.api, two.http, two.https, two.local]
+    assert len(set(chosen)) == len(chosen)
+
+
+def test_a_claimed_port_that_was_asked_for_is_an_error(
+    tmp_path: Path, claims: Claims, others: Claims
+) -> None:
+    settings = Settings(state=tmp_path, http_port=others.free(0))
+    with pytest.raises(PortTaken, match="asked for as the http port"):
+        choose(settings, tmp_path / "ports.json", claims, is_gateway_running=False)
+
+
+def test_ports_of_a_gateway_that_runs_on_are_claimed_again(
+    tmp_path: Path, claims: Claims, others: Claims
+) -> None:
+    file, settings = tmp_path / "ports.json", Settings(state=tmp_path)
+    first = choose(settings, file, claims, is_gateway_running=False)
+    claims.close()
+    assert choose(settings, file, claims, is_gateway_running=True) == first
+    with pytest.raises(OSError, match="another installation"):
+        others.free(first.http)
