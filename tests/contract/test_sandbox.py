@@ -32,7 +32,7 @@ from stagezero.node.sandbox.runtime import (
 from stagezero.node.supervisor.client import SupervisorClient
 from support.fake_runtime import FakeRuntime
 from support.node_world import eventually
-from support.sandboxes import IS_ROOT, NEEDS_PASTA
+from support.sandboxes import IS_ROOT, NEEDS_OWN_TREE, NEEDS_PASTA
 
 ENV = {"PATH": "/usr/bin:/bin"}
 KINDS = [
@@ -222,6 +222,7 @@ async def _printed(runtime: Runtime, spec: ContainerSpec) -> str:
     return spec.log.read_text()
 
 
+@NEEDS_OWN_TREE
 @pytest.mark.parametrize("runtime", REAL, indirect=True)
 async def test_a_container_sees_its_volumes_and_its_names(runtime: Runtime, tmp_path: Path) -> None:
     await _prepared(runtime)

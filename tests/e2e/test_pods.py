@@ -16,7 +16,7 @@ from stagezero.api.node import Node
 from stagezero.api.pod import Pod
 from stagezero.node.sandbox.runtime import Isolation
 from support.node_world import Options, World, control_plane, end, eventually, is_ready, pod, world
-from support.sandboxes import IS_ROOT, NEEDS_PASTA
+from support.sandboxes import IS_ROOT, NEEDS_OWN_TREE, NEEDS_PASTA
 
 pytestmark = [pytest.mark.e2e]
 
@@ -71,6 +71,7 @@ async def test_a_pod_becomes_ready_and_answers(place: World) -> None:
     assert ready.status.container_statuses[0].started
 
 
+@NEEDS_OWN_TREE
 async def test_two_pods_on_one_port_see_their_own_models(place: World) -> None:
     mount = [{"name": "model", "mountPath": "/mnt/models", "readOnly": True}]
     for name in ("a", "b"):
@@ -84,6 +85,7 @@ async def test_two_pods_on_one_port_see_their_own_models(place: World) -> None:
     assert await place.get(second, "/file/mnt/models/weights") == "bbb"
 
 
+@NEEDS_OWN_TREE
 @pytest.mark.parametrize("path", ["/etc/config", "/var/secrets", "/new/and/deep"])
 async def test_a_volume_appears_wherever_it_is_mounted(place: World, path: str) -> None:
     await _configure(place, "settings", key="value")
@@ -99,6 +101,7 @@ def _is_on_machine(path: str) -> bool:
     return os.path.exists(path)
 
 
+@NEEDS_OWN_TREE
 async def test_a_changed_config_map_reaches_the_volume(place: World) -> None:
     await _configure(place, "settings", key="old")
     mounts = [{"name": "c", "mountPath": "/etc/config"}]
@@ -153,6 +156,7 @@ async def test_an_unknown_image_says_why(place: World) -> None:
     await place.told("one", "Failed to pull image")
 
 
+@NEEDS_OWN_TREE
 async def test_a_failing_container_is_restarted_then_held_back(place: World) -> None:
     await place.create(pod("one", args=["--fail", "3"]))
     held = await place.until("one", lambda p: _waiting(p) == "CrashLoopBackOff")
@@ -164,6 +168,7 @@ async def test_a_failing_container_is_restarted_then_held_back(place: World) -> 
     assert status.state.waiting.message.startswith("back-off 10s restarting failed container=main")
 
 
+@NEEDS_OWN_TREE
 async def test_the_termination_message_is_told(place: World) -> None:
     await place.create(pod("one", args=["--fail", "3"], restartPolicy="Never"))
     failed = await place.until("one", lambda p: p.status.phase == "Failed")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -20,3 +21,14 @@ def why_no_pasta() -> str:
 
 
 NEEDS_PASTA = pytest.mark.skipif(bool(why_no_pasta()), reason=why_no_pasta() or "pasta is there")
+
+
+def may_have_own_tree() -> bool:
+    """Whether a process of this user may have a file tree of its own."""
+    trial = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "x", "/mnt"]
+    return IS_ROOT or subprocess.run(trial, capture_output=True, check=False).returncode == 0
+
+
+NEEDS_OWN_TREE = pytest.mark.skipif(
+    not may_have_own_tree(), reason="this user may not make user namespaces with mounts"
+)
