@@ -28,8 +28,16 @@ class PartEnded(Exception):
         super().__init__(f"a part that everything depends on ended: {why}")
 
 
+class StartStopped(Exception):
+    """A signal came before the start was through."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(f"stopped by {number.name} while it started")
+
+
 FAILURES = (
-    PartEnded, PortTaken, PathTooLong, NetworkFailed, SupervisorFailed, StoreFailed, OSError,
+    StartStopped, PartEnded, PortTaken, PathTooLong, NetworkFailed, SupervisorFailed, StoreFailed,
+    OSError,
 )  # fmt: skip
 """How a start or the work of a system may fail: a machine's or a user's cause, said in one line."""
 
@@ -40,7 +48,7 @@ async def run(settings: Settings, ready: Callable[[Ports], None]) -> None:
     system = System(settings)
     ended = _signals()
     try:
-        ready(await system.start())
+        ready(await _started(system, ended))
         ends: set[asyncio.Future[Any]] = {ended, system.failure}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
@@ -50,6 +58,18 @@ async def run(settings: Settings, ready: Callable[[Ports], None]) -> None:
     if ended.result() is signal.SIGINT:
         log.info("stopping the gateway and the pods too")
         await stop_all(settings)
+
+
+async def _started(system: System, ended: "asyncio.Future[signal.Signals]") -> Ports:
+    """Start; what has been started so far is ended again if a signal comes meanwhile."""
+    starting = asyncio.create_task(system.start(), name="start")
+    first: set[asyncio.Future[Any]] = {starting, ended}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        return starting.result()
+    starting.cancel()
+    await asyncio.wait({starting})
+    raise StartStopped(ended.result())
 
 
 def _signals() -> "asyncio.Future[signal.Signals]":

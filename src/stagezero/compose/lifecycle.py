@@ -20,6 +20,7 @@ from stagezero.node.removal import take_down
 from stagezero.node.sandbox.folders import NodeFolders
 from stagezero.node.supervisor.client import SupervisorClient
 from stagezero.node.supervisor.launch import SupervisorFailed
+from stagezero.store.lock import holder
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,11 @@ async def stop_all(settings: Settings, grace_s: float = 20.0) -> list[str]:
     """End the control plane, then the supervisor with pods and Envoy; returns what was ended."""
     ended = []
     plane = running(settings)
-    if plane is not None:
-        await _end(plane.pid, grace_s)
-        ended.append(f"control plane (pid {plane.pid})")
+    pid = holder(settings.database) if plane is None else plane.pid  # it may be starting
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            await _end(pid, grace_s)
+        ended.append(f"control plane (pid {pid})")
     if await take_down(settings.node, grace_s):
         ended.append("supervisor, gateway and pods")
     return ended

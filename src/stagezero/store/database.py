@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Self
 
 from stagezero.kit.filelock import FileLock
-from stagezero.store.base import Change, ChangeType, StoreBusy, Stored, StoreFailed, StoreKey
+from stagezero.store.base import Change, ChangeType, Stored, StoreFailed, StoreKey
+from stagezero.store.lock import take
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Database:
     def open(cls, path: Path, boot_id: str) -> Self:
         """Open or make the file; StoreBusy if another process has it, StoreFailed if unusable."""
         try:
-            lock = _lock(path)
+            lock = take(path)
         except OSError as error:
             raise StoreFailed(f"cannot open the state file {path}: {error}") from error
         opened: Self | None = None
@@ -169,17 +170,6 @@ def _upsert(rows: int) -> str:
         "ON CONFLICT (collection, namespace, name) "
         "DO UPDATE SET version = excluded.version, data = excluded.data"
     )
-
-
-def _lock(path: Path) -> FileLock:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock_path = path.with_name(path.name + ".lock")
-    lock = FileLock(lock_path)
-    if not lock.try_acquire():
-        raise StoreBusy(path, lock_path.read_text().strip())
-    os.ftruncate(lock.descriptor, 0)
-    os.write(lock.descriptor, f"{os.getpid()}\n".encode())
-    return lock
 
 
 def _connect(path: Path) -> sqlite3.Connection:
