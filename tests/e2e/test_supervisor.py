@@ -22,11 +22,11 @@ from stagezero.node.supervisor.launch import SupervisorFailed, launch
 from stagezero.node.supervisor.protocol import Refused
 from stagezero.node.supervisor.spec import Mount, Restart, Spec
 from support.node_world import eventually
+from support.sandboxes import IS_ROOT, NEEDS_OWN_TREE
 
 pytestmark = [pytest.mark.e2e]
 
 ENV = {"PATH": "/usr/bin:/bin"}
-IS_ROOT = os.geteuid() == 0
 USER_NAMESPACE = "" if IS_ROOT else "new"
 
 
@@ -274,6 +274,7 @@ async def test_a_hang_up_does_not_end_it(client: SupervisorClient, folder: Path)
     assert (await _ended(client, "a")).exit_code == 0
 
 
+@NEEDS_OWN_TREE
 async def test_a_command_runs_beside_a_process(client: SupervisorClient, folder: Path) -> None:
     (folder.parent / "inside").mkdir()
     (folder.parent / "inside" / "note").write_text("seen")
@@ -303,6 +304,7 @@ async def test_a_command_is_bounded(
     assert len(result.output) <= 64 << 10
 
 
+@NEEDS_OWN_TREE
 async def test_a_read_only_mount_cannot_be_written(
     client: SupervisorClient, folder: Path, tmp_path: Path
 ) -> None:
@@ -315,6 +317,7 @@ async def test_a_read_only_mount_cannot_be_written(
     assert list((tmp_path / "model").iterdir()) == []
 
 
+@NEEDS_OWN_TREE
 async def test_mounts_leave_nothing_on_the_machine(
     client: SupervisorClient, folder: Path, tmp_path: Path
 ) -> None:
