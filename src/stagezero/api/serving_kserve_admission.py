@@ -1,8 +1,8 @@
 """Defaulting and validation of InferenceServices, with the words of KServe 0.8's webhooks.
 
 Defaulting rewrites a framework key (`sklearn:`) to `model:` with its runtime; validation denies
-what no runtime could serve. The pod mutator adds the model's download to new pods.
-All three are pure; where 0.8 appends its defaults again on every update, ours replaces them.
+what no runtime could serve. Both are pure; where 0.8 appends its defaults again on every update,
+ours replaces them. The pod mutator is in `serving_kserve_storage`.
 """
 
 import re
@@ -16,16 +16,11 @@ from stagezero.api.quantities import with_quantity_texts
 from stagezero.api.serving_kserve import (
     CONTAINER_NAME,
     FRAMEWORKS,
-    LABEL_ISVC,
     MODELS_DIR,
-    SOURCE_URI_ANNOTATION,
 )
 
 VALIDATOR = "inferenceservice.kserve-webhook-server.validator"
 NAME_PATTERN = "[a-z]([-a-z0-9]*[a-z0-9])?"
-STORAGE_INITIALIZER = "storage-initializer"
-STORAGE_IMAGE = "kserve/storage-initializer:v0.8.0"
-PROVISION_VOLUME = "kserve-provision-location"
 
 _MLSERVER = "kserve-mlserver"
 _RUNTIMES = {
@@ -249,44 +244,4 @@ def _number(part: Raw, field: str, default: int) -> int:
     return value if isinstance(value, int) else default
 
 
-def mutate_pod(raw: Raw, request: AdmissionRequest) -> Raw:
-    """Add the storage initializer to a new pod of an InferenceService (spec §1.9)."""
-    metadata = raw.get("metadata", {})
-    uri = (metadata.get("annotations") or {}).get(SOURCE_URI_ANNOTATION)
-    is_ours = LABEL_ISVC in (metadata.get("labels") or {})
-    if request.operation != "CREATE" or not is_ours or not uri:
-        return raw
-    pod = deepcopy(raw)
-    spec = pod["spec"]
-    if any(init.get("name") == STORAGE_INITIALIZER for init in spec.get("initContainers") or []):
-        return raw
-    mount = {"name": PROVISION_VOLUME, "mountPath": MODELS_DIR}
-    spec.setdefault("volumes", []).append({"name": PROVISION_VOLUME, "emptyDir": {}})
-    spec.setdefault("initContainers", []).append(
-        {
-            "name": STORAGE_INITIALIZER,
-            "image": STORAGE_IMAGE,
-            "args": [uri, MODELS_DIR],
-            "terminationMessagePolicy": "FallbackToLogsOnError",
-            "resources": {
-                "requests": {"cpu": "100m", "memory": "100Mi"},
-                "limits": {"cpu": "1", "memory": "1Gi"},
-            },
-            "volumeMounts": [mount],
-        }
-    )
-    for container in spec.get("containers") or []:
-        if container.get("name") == CONTAINER_NAME:
-            container.setdefault("volumeMounts", []).append({**mount, "readOnly": True})
-            _point_storage_uri(container)
-    return pod
-
-
-def _point_storage_uri(container: Raw) -> None:
-    for entry in container.get("env") or []:
-        if entry.get("name") == "STORAGE_URI":
-            entry["value"] = MODELS_DIR
-
-
 INFERENCE_SERVICE = Admission(default_inference_service, validate_inference_service)
-POD_MUTATOR = Admission(default=mutate_pod)

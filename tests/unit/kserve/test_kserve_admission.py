@@ -1,4 +1,4 @@
-"""Defaulting, validation and the pod mutator of KServe 0.8."""
+"""Defaulting and validation of InferenceServices as in KServe 0.8."""
 
 from copy import deepcopy
 
@@ -9,7 +9,6 @@ from stagezero.api.base import Raw
 from stagezero.api.errors import Denied
 from stagezero.api.serving_kserve_admission import (
     default_inference_service,
-    mutate_pod,
     validate_inference_service,
 )
 
@@ -207,38 +206,3 @@ def test_known_protocols_are_admitted(value: str) -> None:
 
 def test_deletion_is_never_denied() -> None:
     validate_inference_service(isvc({}), AdmissionRequest("DELETE", None, "me"))
-
-
-def pod(**metadata: Raw) -> Raw:
-    container = {"name": "kserve-container", "env": [{"name": "STORAGE_URI", "value": "gs://b/m"}]}
-    return {"metadata": metadata, "spec": {"containers": [container]}}
-
-
-OURS: dict[str, Raw] = {
-    "labels": {"serving.kserve.io/inferenceservice": "iris"},
-    "annotations": {"internal.serving.kserve.io/storage-initializer-sourceuri": "gs://b/m"},
-}
-
-
-def test_model_is_fetched_before_the_server_starts() -> None:
-    spec = mutate_pod(pod(**OURS), CREATE)["spec"]
-    [fetcher] = spec["initContainers"]
-    assert fetcher["args"] == ["gs://b/m", "/mnt/models"]
-    assert fetcher["terminationMessagePolicy"] == "FallbackToLogsOnError"
-    assert spec["volumes"] == [{"name": "kserve-provision-location", "emptyDir": {}}]
-    mount = spec["containers"][0]["volumeMounts"][0]
-    assert (mount["mountPath"], mount["readOnly"]) == ("/mnt/models", True)
-    assert spec["containers"][0]["env"][0]["value"] == "/mnt/models"
-
-
-def test_other_pods_are_left_alone() -> None:
-    assert mutate_pod(pod(labels={"app": "x"}), CREATE) == pod(labels={"app": "x"})
-
-
-def test_mutation_happens_once() -> None:
-    once = mutate_pod(pod(**OURS), CREATE)
-    assert mutate_pod(once, CREATE) == once
-
-
-def test_updates_are_not_mutated() -> None:
-    assert mutate_pod(pod(**OURS), AdmissionRequest("UPDATE", {}, "me")) == pod(**OURS)
