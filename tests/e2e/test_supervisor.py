@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import stat
@@ -531,3 +532,24 @@ async def test_a_journal_of_nonsense_does_not_stop_it(folder: Path) -> None:
         assert dict(client.processes) == {}
     finally:
         await client.shut_down(0.2)
+
+
+async def test_a_full_disk_does_not_end_it(client: SupervisorClient, folder: Path) -> None:
+    spec = _spec(folder, "a", "sleep", "60", restart=Restart(first_s=0.05, limit_s=0.05))
+    first = await client.start_process(spec)
+    before = resource.prlimit(client.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(client.pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    os.kill(first.pid, signal.SIGKILL)
+
+    async def is_running_again() -> bool:
+        process = client.processes["a"]
+        return process.is_running and process.pid != first.pid
+
+    await eventually(is_running_again)
+    resource.prlimit(client.pid, resource.RLIMIT_FSIZE, before)
+    second = client.processes["a"]
+
+    async def is_written_down() -> bool:
+        return f'"pid":{second.pid}' in (folder / "journal").read_text()
+
+    await eventually(is_written_down)

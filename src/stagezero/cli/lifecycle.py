@@ -115,10 +115,11 @@ def _start_detached(settings: Settings) -> None:
             cwd="/",
         )
         os.close(write)
-        word = news.readline().strip()
-    if word != "ready":
+        words = news.read().strip()
+    if words != "ready":
         process.wait(timeout=START_LIMIT_S)
-        raise NotStarted(f"{_last_words(settings.log)} (all of it is in {settings.log})")
+        why = words or _last_words(settings.log)
+        raise NotStarted(f"{why} (all of it is in {settings.log})")
     plane = lifecycle.running(settings)
     if plane is not None:
         _announce(settings, plane.ports, time.monotonic() - started)
@@ -128,8 +129,7 @@ def _last_words(path: Path) -> str:
     lines = path.read_text(errors="replace").strip().splitlines()
     if not lines:
         return "it ended without a word"
-    _, mark, words = lines[-1].partition(" ERROR __main__ ")
-    return words if mark else lines[-1]
+    return lines[-1]
 
 
 def _announce(settings: Settings, ports: Ports, took_s: float) -> None:

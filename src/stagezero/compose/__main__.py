@@ -10,24 +10,26 @@ import os
 import sys
 
 from stagezero.compose.daemon import run
-from stagezero.compose.ports import Ports
 from stagezero.compose.settings import from_json
 
+READY = "ready"
 
-def _tell_parent(_: Ports) -> None:
+
+def _tell_parent(word: str) -> None:
     descriptor = os.environ.pop("STAGEZERO_READY_FD", "")
     if descriptor:
         with os.fdopen(int(descriptor), "w") as parent:
-            parent.write("ready\n")
+            parent.write(f"{word}\n")
 
 
 def main() -> int:
-    """Run until told to end; the last line of the log says why it could not."""
+    """Run until told to end; the log says why it could not, and the parent, who waits for it."""
     try:
-        asyncio.run(run(from_json(sys.argv[1]), _tell_parent))
+        asyncio.run(run(from_json(sys.argv[1]), lambda _: _tell_parent(READY)))
     except Exception as error:
         logging.getLogger(__name__).debug("the control plane failed", exc_info=error)
         logging.getLogger(__name__).error("%s", error or type(error).__name__)
+        _tell_parent(str(error) or type(error).__name__)
         return 1
     return 0
 

@@ -2,6 +2,9 @@
 
 import json
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +174,62 @@ def test_a_rewritten_journal_holds_only_what_is_kept(tmp_path: Path) -> None:
     journal.append({"n": 9})
     assert journal.entries() == [{"n": 8}, {"n": 9}]
     journal.close()
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file grows beyond `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_a_full_disk_does_not_take_is_written_later(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal"))
+    journal.append({"n": 1})
+    with full_disk(14):  # a part of the second entry fits
+        journal.append({"n": 2}, is_flushed=True)
+        journal.append({"n": 3})
+        assert journal.is_behind
+        assert journal.entries() == [{"n": 1}]
+    journal.retry()
+    assert journal.entries() == [{"n": 1}, {"n": 2}, {"n": 3}]
+    journal.close()
+
+
+def test_a_full_disk_keeps_the_old_journal(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal"))
+    journal.append({"n": 1})
+    with full_disk(4):
+        journal.rewrite([{"n": 8}])
+    journal.append({"n": 9})
+    assert journal.entries() == [{"n": 1}, {"n": 9}]
+    assert [path.name for path in tmp_path.iterdir()] == ["journal"]
+    journal.close()
+
+
+def test_a_full_disk_keeps_a_log_and_its_copies(tmp_path: Path) -> None:
+    log, copy = tmp_path / "0.log", tmp_path / "0.log.1"
+    log.write_bytes(b"x" * 100)
+    copy.write_bytes(b"old")
+    with full_disk(50), pytest.raises(OSError, match="File too large"):
+        rotate_if_large(str(log), limit_bytes=5)
+    assert log.stat().st_size == 100
+    assert rotated_paths(str(log)) == [str(copy)] and copy.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_flood_is_kept_by_its_end(tmp_path: Path) -> None:
+    log, limit = tmp_path / "0.log", 100_000
+    line = b"y" * 99 + b"\n"
+    log.write_bytes(line * 20_000)
+    assert rotate_if_large(str(log), limit_bytes=limit)
+    kept = (tmp_path / "0.log.1").read_bytes()
+    assert limit - 100 <= len(kept) <= limit
+    assert kept.startswith(b"yyy") and kept.endswith(line)
 
 
 def test_a_small_log_is_not_rotated(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The processes: started, watched, started again, adopted, and all of it written to the journal."""
 
+import contextlib
 import os
 import signal
 import time
@@ -18,6 +19,8 @@ from stagezero.node.supervisor.spec import Spec
 RECORDS_LIMIT = 8192
 EVENTS_KEPT = 4096
 ROTATION_EVERY_S = 10.0
+JOURNAL_AGAIN_S = 1.0
+"""How soon what a full disk did not take is written again."""
 
 Started = Callable[[Record, str], None]
 """Called when a program was executed, or not: then with the reason."""
@@ -233,11 +236,20 @@ class Processes:
         self.sequence += 1
         entry: Entry = {"seq": self.sequence, "type": kind, "process": record.to_json()}
         written = {**entry, "process": record.to_json(with_spec=True)}
+        was_behind = self._journal.is_behind
         self._journal.append(written, is_flushed=is_flushed)
+        if self._journal.is_behind and not was_behind:
+            _say("the disk does not take the journal: its entries wait")
+            self._loop.after(JOURNAL_AGAIN_S, self._catch_up)
         if self._journal.is_due_for_rewriting:
             self._journal.rewrite(self._snapshot())
         self.events.append(entry)
         self.on_event(entry)
+
+    def _catch_up(self) -> None:
+        self._journal.retry()
+        if self._journal.is_behind:
+            self._loop.after(JOURNAL_AGAIN_S, self._catch_up)
 
     def _snapshot(self) -> list[Entry]:
         return [
@@ -250,7 +262,7 @@ class Processes:
             try:
                 rotation.rotate_if_large(path)
             except OSError as error:
-                print(f"cannot rotate {path}: {error}", flush=True)  # noqa: T201 - our log file
+                _say(f"cannot rotate {path}: {error}")
         self._loop.after(ROTATION_EVERY_S, self._rotate)
 
 
@@ -269,3 +281,9 @@ def _kill_group(leader: int, number: int) -> None:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def _say(text: str) -> None:
+    """Write to our own log file, which a full disk does not take."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)  # noqa: T201
