@@ -102,7 +102,9 @@ def choose(settings: Settings, file: Path, claims: Claims, *, is_gateway_running
             _one("https", claims, settings.https_port, (*_kept(before, "https"), *HTTPS)),
             _one("local", claims, settings.local_port or None, (*_kept(before, "local"), *LOCAL)),
         )
-    file.write_text(json.dumps(asdict(ports)))
+    new = file.with_suffix(".new")  # whoever reads meanwhile finds the old or the new, all of it
+    new.write_text(json.dumps(asdict(ports)))
+    new.replace(file)
     return ports
 
 

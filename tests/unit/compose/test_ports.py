@@ -86,3 +86,12 @@ def test_ports_of_a_gateway_that_runs_on_are_claimed_again(
     assert choose(settings, file, claims, is_gateway_running=True) == first
     with pytest.raises(OSError, match="another installation"):
         others.free(first.http)
+
+
+def test_the_choice_is_never_half_written(tmp_path: Path, claims: Claims) -> None:
+    file, seen, settings = tmp_path / "ports.json", tmp_path / "seen", Settings(state=tmp_path)
+    choose(settings, file, claims, is_gateway_running=False)
+    before = file.read_text()
+    seen.hardlink_to(file)  # as somebody who reads has it open
+    choose(settings, file, claims, is_gateway_running=False)
+    assert seen.read_text() == before != file.read_text()
