@@ -9,10 +9,18 @@ from stagezero.api import autoscaling_knative as autoscaling
 from stagezero.api import names_knative as names
 from stagezero.api import networking_knative as networking
 from stagezero.api.apps import Deployment
-from stagezero.api.base import Condition, Object
+from stagezero.api.base import (
+    Condition,
+    Object,
+    OwnerReference,
+    controlled_by,
+    controller_of,
+    to_raw,
+)
 from stagezero.api.config_knative import KnativeConfig
 from stagezero.api.config_knative_autoscaler import AutoscalerConfig
 from stagezero.api.core import EndpointAddress, EndpointPort, Endpoints, EndpointSubset, Service
+from stagezero.api.service import ServiceSpec
 from stagezero.controllers.knative.plans import autoscaler as scaling
 from stagezero.controllers.knative.plans import serverless as services
 from stagezero.controllers.knative.plans.deployment import make_deployment
@@ -182,6 +190,36 @@ def test_the_public_service_selects_nothing() -> None:
     )
     assert public.spec.selector == {}
     assert public.metadata.labels[names.SERVICE_TYPE] == "Public"
+
+
+def service_of(plan: Plan, name: str) -> Service:
+    return next(one for one in plan.apply if isinstance(one, Service) and one.metadata.name == name)
+
+
+def test_a_selector_of_somebody_else_is_taken_away() -> None:
+    """With one the public Service's Endpoints would have two authors, writing for ever."""
+    forged = ServiceSpec(selector={"forged": "yes"})
+    found = served(
+        public=replace(owned(FIRST), spec=forged),
+        private=replace(owned(f"{FIRST}-private"), spec=forged),
+    )
+    assert to_raw(service_of(found, FIRST))["spec"]["selector"] == {"forged": None}
+    assert to_raw(service_of(found, f"{FIRST}-private"))["spec"]["selector"] == {
+        names.REVISION_UID: f"uid-{FIRST}",
+        "forged": None,
+    }
+
+
+def test_endpoints_made_from_the_public_service_are_taken_over() -> None:
+    public = owned(FIRST)
+    owner = OwnerReference("v1", "Service", FIRST, public.uid)
+    made = Endpoints(metadata=replace(meta(FIRST), owner_references=[owner]))
+    (claimed,) = served(public=public, public_endpoints=made).claim
+    assert controller_of(claimed) == controlled_by(SKS)
+
+
+def test_endpoints_of_somebody_else_are_not_taken_over() -> None:
+    assert served(public_endpoints=Endpoints(metadata=meta(FIRST))).claim == ()
 
 
 def test_h2c_has_a_port_of_its_own() -> None:

@@ -32,11 +32,11 @@ def controllers() -> tuple[AnyController, ...]:
             watches=(
                 Watch(serving.Service, owned),
                 Watch(VirtualService, owned),
+                Watch(Service, owned),
                 Watch(ServingRuntime, every(InferenceService)),
                 Watch(ClusterServingRuntime, every(InferenceService)),
                 Watch(ConfigMap, _config_keys),
             ),
-            reads=(Service,),
         ),
     )
 

@@ -6,6 +6,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from stagezero.api.base import Object, controller_of
+from stagezero.api.service import Service
 
 C = TypeVar("C", bound=Object)
 
@@ -49,6 +50,11 @@ def replaced(existing: C | None, desired: C) -> tuple[C, ...]:
         annotations=_with_removals(old.annotations, new.annotations),
     )
     return changed(existing, msgspec.structs.replace(desired, metadata=exact))
+
+
+def selector(existing: Service | None, wanted: Mapping[str, str]) -> dict[str, str]:
+    """The selector of a Service that selects nothing beside; extra labels are taken away."""
+    return _with_removals(existing.spec.selector if existing else {}, wanted)
 
 
 def _with_removals(existing: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:

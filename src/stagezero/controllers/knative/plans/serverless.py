@@ -12,7 +12,7 @@ import msgspec
 from stagezero.api import names_knative as names
 from stagezero.api import networking_knative as networking
 from stagezero.api.apps import Deployment
-from stagezero.api.base import ObjectMeta, controlled_by
+from stagezero.api.base import ObjectMeta, controlled_by, controller_of
 from stagezero.api.conditions import FALSE, TRUE
 from stagezero.api.networking_knative import ServerlessService, ServerlessServiceStatus
 from stagezero.api.service import Endpoints, EndpointSubset, Service, ServicePort, ServiceSpec
@@ -61,6 +61,7 @@ def plan(observed: Observed, now: datetime) -> Plan:
             *((copied,) if copied is not None else ()),
         ),
         delete=(observed.public_endpoints,) if has_stale and observed.public_endpoints else (),
+        claim=_claimed(observed) if copied is not None else (),
         status=msgspec.structs.replace(sks, status=status),
     )
 
@@ -107,7 +108,7 @@ def _private_service(observed: Observed) -> tuple[Service, ...]:
             metadata=_metadata(sks, name, "Private"),
             spec=ServiceSpec(
                 ports=_service_ports(observed),
-                selector=dict(deployment.spec.selector.match_labels),
+                selector=children.selector(observed.private, deployment.spec.selector.match_labels),
                 type="ClusterIP",
             ),
         ),
@@ -118,7 +119,12 @@ def _public_service(observed: Observed) -> Service:
     sks = observed.sks
     return Service(
         metadata=_metadata(sks, sks.metadata.name, "Public"),
-        spec=ServiceSpec(ports=_service_ports(observed), type="ClusterIP"),
+        # With a selector, the Endpoints would be written by the workloads' controller as well.
+        spec=ServiceSpec(
+            ports=_service_ports(observed),
+            selector=children.selector(observed.public, {}),
+            type="ClusterIP",
+        ),
     )
 
 
@@ -138,6 +144,20 @@ def _public_endpoints(observed: Observed) -> Endpoints | None:
     if not subsets:
         return None
     return Endpoints(metadata=_metadata(sks, sks.metadata.name, "Public"), subsets=subsets)
+
+
+def _claimed(observed: Observed) -> tuple[Endpoints, ...]:
+    """Endpoints that were made from the public Service while somebody gave it a selector."""
+    found, public = observed.public_endpoints, observed.public
+    if found is None or public is None or controller_of(found) is not None:
+        return ()
+    owners = found.metadata.owner_references
+    if all(owner.uid != public.uid for owner in owners):
+        return ()
+    metadata = msgspec.structs.replace(
+        found.metadata, owner_references=[*owners, controlled_by(observed.sks)]
+    )
+    return (msgspec.structs.replace(found, metadata=metadata),)
 
 
 def _foreign(observed: Observed) -> Mark | None:
