@@ -14,7 +14,6 @@ from stagezero.api.base import Key, Object
 from stagezero.client.cache import Caches
 from stagezero.kit.backoff import Backoff
 from stagezero.kit.workqueue import WorkQueue
-from stagezero.runtime.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,6 @@ class Loop:
         self._backoff = Backoff()
         # A cache that lags brings the same conflict again: the first try is soon, the tenth is not.
         self._conflicts = Backoff(first_s=0.005, limit_s=1.0)
-        self._pace = Pace()
 
     def add(self, key: Key) -> None:
         """Run the key soon."""
@@ -76,11 +74,10 @@ class Loop:
         await self._queue.idle()
 
     async def _work(self) -> None:
-        clock = asyncio.get_running_loop()
         while True:
             key = await self._queue.take()
             try:
-                delay_s = self._pace.wait_s(key, clock.time()) or await self._run(key)
+                delay_s = await self._run(key)
             finally:
                 self._queue.done(key)
             if delay_s is not None:

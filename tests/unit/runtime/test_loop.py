@@ -14,7 +14,6 @@ from stagezero.api.core import ConfigMap
 from stagezero.client.cache import Caches
 from stagezero.kit.tasks import TaskOwner
 from stagezero.runtime.loop import Loop, Step, StepFailed
-from stagezero.runtime.pace import BURST, RUNS_PER_S
 
 pytestmark = pytest.mark.looptime
 
@@ -211,40 +210,3 @@ async def test_key_function_that_raises_harms_nobody(caplog: pytest.LogCaptureFi
     cache.event("ADDED", encoded("a", 1))
     assert heard == ["heard"]
     assert "tested: cannot tell whom ConfigMap ns/a concerns" in caplog.text
-
-
-async def test_busy_key_is_held_to_a_pace() -> None:
-    """Two loops that undo each other's work for ever leave time for everything else."""
-    ran = Ran()
-
-    async def step(key: Key) -> float | None:
-        loop.add(key)
-        return await ran.step(key)
-
-    loop = Loop("tested", step)
-    owner = TaskOwner("test")
-    owner.start(loop.run(), "loop")
-    loop.add(A)
-    await asyncio.sleep(10)
-    await owner.stop()
-    assert BURST < len(ran.at[A]) <= BURST + 10 * RUNS_PER_S + 2
-
-
-async def test_pace_of_one_key_is_not_that_of_another() -> None:
-    ran = Ran()
-
-    async def step(key: Key) -> float | None:
-        if key == A:
-            loop.add(key)
-        return await ran.step(key)
-
-    loop = Loop("tested", step, workers=1)
-    owner = TaskOwner("test")
-    owner.start(loop.run(), "loop")
-    loop.add(A)
-    await asyncio.sleep(10)
-    now = asyncio.get_running_loop().time()
-    loop.add(B)
-    await asyncio.sleep(1)
-    await owner.stop()
-    assert ran.at[B] == [pytest.approx(now, abs=0.001)]
