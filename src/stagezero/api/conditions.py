@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -11,15 +12,15 @@ from stagezero.api.times import write_time
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 INFO = "Info"
 
+C = TypeVar("C", bound=Condition)
+
 
 def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
     """The condition of a type, if it is there."""
     return next((condition for condition in conditions if condition.type == kind), None)
 
 
-def settle(
-    before: Iterable[Condition], after: Iterable[Condition], now: datetime
-) -> list[Condition]:
+def settle(before: Iterable[Condition], after: Iterable[C], now: datetime) -> list[C]:
     """The new conditions, sorted by type, with the time since which each has its status."""
     old = {condition.type: condition for condition in before}
     settled = []

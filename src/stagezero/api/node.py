@@ -68,13 +68,19 @@ class ContainerImage(Noun):
     size_bytes: int = 0
 
 
+class NodeCondition(Condition):
+    """A condition of a node, which also tells when its kubelet was last heard of."""
+
+    last_heartbeat_time: str | None = None
+
+
 class NodeStatus(Noun):
     """What a node can give, and whether it is well."""
 
     capacity: dict[str, Quantity] = {}
     allocatable: dict[str, Quantity] = {}
     phase: str = ""
-    conditions: Annotated[list[Condition], MERGE_BY_TYPE] = []
+    conditions: Annotated[list[NodeCondition], MERGE_BY_TYPE] = []
     addresses: Annotated[list[NodeAddress], merge_by("type")] = []
     daemon_endpoints: NodeDaemonEndpoints = NodeDaemonEndpoints()
     node_info: NodeSystemInfo = NodeSystemInfo()

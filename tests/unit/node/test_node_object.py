@@ -8,6 +8,7 @@ import pytest
 
 from stagezero.api.node import Node
 from stagezero.api.quantities import parse_quantity
+from stagezero.api.times import write_time
 from stagezero.node.machine import read_machine
 from stagezero.node.plans.node_object import Machine, node_object
 from stagezero.node.sandbox.runtime import Isolation, RuntimeInfo
@@ -84,7 +85,28 @@ def test_how_pods_are_kept_apart_is_told() -> None:
 def test_a_node_that_stays_ready_keeps_its_date() -> None:
     first = _node()
     again = node_object(MACHINE, BRIDGE, "0.1.0", first, NOW + timedelta(hours=1))
-    assert again.status.conditions == first.status.conditions
+    assert [c.last_transition_time for c in again.status.conditions] == [
+        c.last_transition_time for c in first.status.conditions
+    ]
+
+
+@pytest.mark.parametrize(
+    ("after", "machine", "moves"),
+    [
+        (timedelta(seconds=290), MACHINE, False),
+        (timedelta(seconds=300), MACHINE, True),
+        (timedelta(seconds=10), replace(MACHINE, free_memory_bytes=1), True),
+        (timedelta(hours=-1), MACHINE, True),
+    ],
+    ids=["not yet due", "due", "changed", "clock turned back"],
+)
+def test_a_heartbeat_moves_every_five_minutes_or_with_a_change(
+    after: timedelta, machine: Machine, moves: bool
+) -> None:
+    first = _node()
+    again = node_object(machine, BRIDGE, "0.1.0", first, NOW + after)
+    beats = {c.last_heartbeat_time for c in again.status.conditions}
+    assert beats == {write_time(NOW + after if moves else NOW)}
 
 
 def test_this_machine_can_be_read(tmp_path: Path) -> None:

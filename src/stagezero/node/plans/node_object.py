@@ -1,12 +1,16 @@
 """The Node object: what this machine is, has and can take. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from stagezero.api import conditions
-from stagezero.api.base import Condition, ObjectMeta
+from stagezero.api.base import ObjectMeta
 from stagezero.api.fields import Quantity
-from stagezero.api.node import Node, NodeAddress, NodeStatus, NodeSystemInfo
+from stagezero.api.node import Node, NodeAddress, NodeCondition, NodeStatus, NodeSystemInfo
+from stagezero.api.times import write_time
+from stagezero.kit.clock import parse_rfc3339
 from stagezero.node.sandbox.runtime import RuntimeInfo
 
 CPU_OVERCOMMIT = 16
@@ -20,6 +24,9 @@ PODS = 250
 
 LEAST_FREE_MEMORY_BYTES = 100 << 20
 LEAST_FREE_DISK = 0.03
+
+HEARTBEAT_PERIOD = timedelta(minutes=5)
+"""How long conditions that stay the same keep their heartbeat; the lease shows life meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,9 @@ class Machine:
 def node_object(
     machine: Machine, info: RuntimeInfo, version: str, before: Node | None, now: datetime
 ) -> Node:
-    """The Node as it shall be, its conditions heard of just now."""
+    """The Node as it shall be; its heartbeat moves with its conditions, or when it is due."""
     old = before.status.conditions if before else []
-    found = _conditions(machine, info)
+    found = conditions.settle(old, _conditions(machine, info), now)
     return Node(
         metadata=ObjectMeta(
             name=machine.name,
@@ -64,7 +71,7 @@ def node_object(
         status=NodeStatus(
             capacity=_capacity(machine, 1, 1),
             allocatable=_capacity(machine, CPU_OVERCOMMIT, MEMORY_OVERCOMMIT),
-            conditions=conditions.settle(old, found, now),
+            conditions=_heard_of(old, found, now),
             addresses=[
                 NodeAddress("InternalIP", machine.address),
                 NodeAddress("Hostname", machine.hostname),
@@ -94,13 +101,25 @@ def _capacity(machine: Machine, cpu_factor: int, memory_factor: int) -> dict[str
     }
 
 
-def _conditions(machine: Machine, info: RuntimeInfo) -> list[Condition]:
+def _heard_of(
+    old: list[NodeCondition], found: list[NodeCondition], now: datetime
+) -> list[NodeCondition]:
+    kept = old[0].last_heartbeat_time if old else None
+    if kept is not None and timedelta(0) <= now - parse_rfc3339(kept) < HEARTBEAT_PERIOD:
+        unchanged = [replace(condition, last_heartbeat_time=kept) for condition in found]
+        if unchanged == old:
+            return unchanged
+    at = write_time(now)
+    return [replace(condition, last_heartbeat_time=at) for condition in found]
+
+
+def _conditions(machine: Machine, info: RuntimeInfo) -> list[NodeCondition]:
     lacks_memory = machine.free_memory_bytes < LEAST_FREE_MEMORY_BYTES
     lacks_disk = machine.free_disk_bytes < machine.disk_bytes * LEAST_FREE_DISK
     return [
         _pressure("MemoryPressure", lacks_memory, "InsufficientMemory", "SufficientMemory"),
         _pressure("DiskPressure", lacks_disk, "DiskPressure", "NoDiskPressure"),
-        Condition(
+        NodeCondition(
             "Ready",
             conditions.TRUE,
             reason="KubeletReady",
@@ -109,7 +128,7 @@ def _conditions(machine: Machine, info: RuntimeInfo) -> list[Condition]:
     ]
 
 
-def _pressure(kind: str, is_lacking: bool, lacking: str, enough: str) -> Condition:
+def _pressure(kind: str, is_lacking: bool, lacking: str, enough: str) -> NodeCondition:
     reason = f"KubeletHas{lacking if is_lacking else enough}"
     status = conditions.TRUE if is_lacking else conditions.FALSE
-    return Condition(kind, status, reason=reason)
+    return NodeCondition(kind, status, reason=reason)
