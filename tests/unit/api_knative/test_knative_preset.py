@@ -62,7 +62,11 @@ def test_the_local_gateway_has_its_service() -> None:
         "config-features",
         "config-gc",
         "config-istio",
+        "config-leader-election",
+        "config-logging",
         "config-network",
+        "config-observability",
+        "config-tracing",
     ],
 )
 def test_every_config_map_explains_itself(name: str) -> None:

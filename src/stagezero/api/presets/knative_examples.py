@@ -122,6 +122,54 @@ gateway.knative-serving.knative-ingress-gateway: "istio-ingressgateway.istio-sys
 local-gateway.knative-serving.knative-local-gateway: "knative-local-gateway.istio-system.svc.cluster.local"
 """  # noqa: E501  # a setting is one line
 
+_LEADER_ELECTION = """
+# One process of controllers runs, and has no other to hand over to.
+lease-duration: "60s"
+renew-deadline: "40s"
+retry-period: "10s"
+buckets: "1"
+"""
+
+_LOGGING = """
+# Stored for tools that look for it: the control plane has one log, at one level.
+zap-logger-config: |
+  {
+    "level": "info",
+    "development": false,
+    "outputPaths": ["stdout"],
+    "errorOutputPaths": ["stderr"],
+    "encoding": "json"
+  }
+# loglevel.COMPONENT: debug, info, warn, error, dpanic, panic or fatal.
+loglevel.controller: "info"
+loglevel.autoscaler: "info"
+loglevel.queueproxy: "info"
+loglevel.webhook: "info"
+loglevel.activator: "info"
+loglevel.hpaautoscaler: "info"
+loglevel.net-istio-controller: "info"
+"""
+
+_OBSERVABILITY = """
+# Stored for tools that look for it. None of these is served yet.
+logging.enable-var-log-collection: "false"
+logging.revision-url-template: "http://logging.example.com/?revisionUID=${REVISION_UID}"
+logging.enable-request-log: "false"
+logging.enable-probe-request-log: "false"
+metrics.backend-destination: "prometheus"
+metrics.request-metrics-backend-destination: "prometheus"
+profiling.enable: "false"
+"""
+
+_TRACING = """
+# Stored for tools that look for it: requests are not traced yet. Backends are none and zipkin.
+backend: "none"
+zipkin-endpoint: "http://zipkin.istio-system.svc.cluster.local:9411/api/v2/spans"
+debug: "false"
+# The share of requests, from 0 to 1.
+sample-rate: "0.1"
+"""
+
 EXAMPLES = {
     "config-autoscaler": _NOTE + _AUTOSCALER,
     "config-defaults": _NOTE + _DEFAULTS,
@@ -130,5 +178,9 @@ EXAMPLES = {
     "config-features": _NOTE + _FEATURES,
     "config-gc": _NOTE + _GC,
     "config-istio": _NOTE + _ISTIO,
+    "config-leader-election": _NOTE + _LEADER_ELECTION,
+    "config-logging": _NOTE + _LOGGING,
     "config-network": _NOTE + _NETWORK,
+    "config-observability": _NOTE + _OBSERVABILITY,
+    "config-tracing": _NOTE + _TRACING,
 }
