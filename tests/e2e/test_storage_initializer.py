@@ -85,6 +85,17 @@ async def test_failure_is_one_line_without_a_traceback(tmp_path: Path) -> None:
     assert len(lines) == 3
 
 
+async def test_the_reason_alone_is_the_termination_message(tmp_path: Path) -> None:
+    last_words = tmp_path / "termination-log"
+    await initializer(
+        tmp_path / "none",
+        tmp_path / "mnt",
+        STAGEZERO_MODEL_CACHE=str(tmp_path / "cache"),
+        STAGEZERO_TERMINATION_LOG=str(last_words),
+    )
+    assert last_words.read_text() == f"Local path {tmp_path}/none does not exist."
+
+
 async def test_failure_that_may_pass_has_its_own_code(tmp_path: Path) -> None:
     code, lines = await initializer(
         "http://127.0.0.1:1/m.joblib", tmp_path / "mnt", "--cache", tmp_path / "cache"

@@ -442,6 +442,8 @@ async def test_a_model_that_is_not_here_is_fetched_by_its_program(
     assert init.is_of_platform
     assert init.argv[-2:] == (source, "/mnt/models")
     assert init.env["STAGEZERO_MODEL_CACHE"] == str(tmp_path / "models")
+    assert init.env["STAGEZERO_TERMINATION_LOG"] == "/dev/termination-log"
+    assert init.binds[-1].path == "/dev/termination-log"
 
 
 def _model(folder: Path) -> str:

@@ -15,7 +15,11 @@ from pathlib import Path
 from stagezero.node.images.image import Image, Interpreter
 from stagezero.node.sandbox.command_line import with_paths
 from stagezero.node.sandbox.runtime import Bind
-from stagezero.node.storage.__main__ import CACHE_VARIABLE, MIRRORS_VARIABLE
+from stagezero.node.storage.__main__ import (
+    CACHE_VARIABLE,
+    MIRRORS_VARIABLE,
+    TERMINATION_VARIABLE,
+)
 from stagezero.node.storage.store import ModelStore
 from stagezero.node.storage.trees import copy_tree
 
@@ -58,11 +62,14 @@ class ModelFetch:
         self._root = root
         self._mirrors = mirrors
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """What the program must be told of mirrors and cache."""
+    def variables(self, termination_path: str) -> dict[str, str]:
+        """What the program must be told: mirrors, cache, and the file for its last words."""
         lines = [f"{prefix}={target}" for prefix, target in self._mirrors.items()]
-        return {MIRRORS_VARIABLE: "\n".join(lines), CACHE_VARIABLE: str(self._root)}
+        return {
+            MIRRORS_VARIABLE: "\n".join(lines),
+            CACHE_VARIABLE: str(self._root),
+            TERMINATION_VARIABLE: termination_path,
+        }
 
     async def serve(self, order: FetchOrder, now: datetime) -> bool:
         """Link the model into its volume if it is here; False: the program must run."""

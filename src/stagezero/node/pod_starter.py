@@ -4,7 +4,6 @@ What is wrong with the pod becomes a `Problem` or a run that ended at once; the 
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -133,7 +132,9 @@ class PodStarter:
     def _spec(self, order: StartOrder, ready: ReadyImage) -> ContainerSpec:
         pod, container = order.pod, order.container
         wanted = container_environment(pod, container, order.references, order.place)
-        given: Mapping[str, str] = self._models.variables if ready.is_of_platform else {}
+        termination = self._termination_bind(order)
+        is_of_platform = ready.is_of_platform
+        given = self._models.variables(termination.path) if is_of_platform else {}
         binds = container_spec.volume_binds(container, self._volumes.paths(pod), wanted)
         for bind in binds:
             _make_sub_path(bind)
@@ -142,9 +143,9 @@ class PodStarter:
             argv=container_spec.command_line(container, ready, wanted),
             env=container_spec.full_environment(pod, ready, wanted, given),
             cwd=container_spec.working_folder(container, ready),
-            binds=(*binds, self._termination_bind(order)),
+            binds=(*binds, termination),
             log=self._folders.log(pod.metadata.namespace, pod.metadata.name, order.id),
-            is_of_platform=ready.is_of_platform,
+            is_of_platform=is_of_platform,
         )
 
     def _termination_bind(self, order: StartOrder) -> Bind:

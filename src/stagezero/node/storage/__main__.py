@@ -4,7 +4,8 @@
 
 Logs as KServe's does, with progress in between, and ends with a reason in one line if it fails. The
 variables STAGEZERO_MODEL_MIRRORS (one mirror a line) and STAGEZERO_MODEL_CACHE stand in for the
-options, because a pod's manifest gives the two arguments only.
+options, because a pod's manifest gives the two arguments only. STAGEZERO_TERMINATION_LOG is the
+file for the reason alone: it becomes the container's termination message.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from stagezero.node.storage.trees import copy_tree
 
 MIRRORS_VARIABLE = "STAGEZERO_MODEL_MIRRORS"
 CACHE_VARIABLE = "STAGEZERO_MODEL_CACHE"
+TERMINATION_VARIABLE = "STAGEZERO_TERMINATION_LOG"
 FAILED = 1
 FAILED_FOR_NOW = 75
 """As in sysexits: the same command may succeed later."""
@@ -66,6 +68,17 @@ async def initialize(argv: Sequence[str], env: Mapping[str, str]) -> None:
     log.info("Successfully copied %s to %s", options.source, options.target)
 
 
+def leave_word(said: str, env: Mapping[str, str]) -> None:
+    """Leave the reason of a failure where the node looks for it, if the node said where."""
+    file = env.get(TERMINATION_VARIABLE)
+    if not file:
+        return
+    try:
+        Path(file).write_text(said)
+    except OSError as error:
+        log.warning("Cannot write %s: %s", file, error)  # the log is read instead
+
+
 def main() -> int:
     """Run the program and return its exit code."""
     logging.basicConfig(
@@ -78,6 +91,7 @@ def main() -> int:
         asyncio.run(initialize(sys.argv[1:], os.environ))
     except StorageError as error:
         log.error("%s", error)
+        leave_word(str(error), os.environ)
         return FAILED if error.permanent else FAILED_FOR_NOW
     return 0
 
