@@ -1,13 +1,16 @@
 """`env`: the environments that stand for images: list, build, locate, prune."""
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stagezero.cli.options import State, state_of
+from stagezero.cli.options import Catalogues, State, state_of
 from stagezero.cli.output import err, is_terminal, say, table
+from stagezero.compose import lifecycle
 from stagezero.compose.settings import Settings
 from stagezero.node.images.catalogue import Catalogue
 from stagezero.node.images.environments import EnvironmentInfo, Environments
@@ -39,15 +42,27 @@ def _row(info: EnvironmentInfo) -> list[str]:
 
 
 @app.command("build")
-def build(image: ImageName, state: State = None) -> None:
-    """Build the environment of an image now, instead of when its first pod starts."""
-    environments = _environments()
-    environment = asyncio.run(_build(environments, image))
+def build(image: ImageName, catalogue: Catalogues = None, state: State = None) -> None:
+    """Build the environment of an image now, instead of when its first pod starts.
+
+    It knows the images of `--catalogue` and those of the installation that runs.
+
+    Example: stagezero env build --catalogue ~/my-images example.com/hello
+    """
+    folders = known_folders(Settings(state=state_of(state)), catalogue or [])
+    environment = asyncio.run(_build(_environments(), Catalogue(folders), image))
     say(environment)
 
 
-async def _build(environments: Environments, name: str) -> str:
-    image = Catalogue().resolve(name)
+def known_folders(settings: Settings, named: Sequence[Path]) -> tuple[Path, ...]:
+    """The folders of images: those that the running installation has, then those `named` now."""
+    plane = lifecycle.running(settings)
+    of_plane = plane.catalogues if plane is not None else ()
+    return (*of_plane, *(path.absolute() for path in named))
+
+
+async def _build(environments: Environments, catalogue: Catalogue, name: str) -> str:
+    image = catalogue.resolve(name)
     try:
         if not is_terminal():
             ready = await environments.ensure(image, _Lines(name).show)

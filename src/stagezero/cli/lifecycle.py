@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from stagezero.cli.connection import Connection, with_connection
-from stagezero.cli.options import Namespace, State, kubeconfig_of, state_of
+from stagezero.cli.options import Catalogues, Namespace, State, kubeconfig_of, state_of
 from stagezero.cli.output import err, say, table
 from stagezero.cli.waiting import wait_for
 from stagezero.compose import lifecycle
@@ -38,10 +38,7 @@ def up(
         bool, typer.Option("--detach", "-d", help="Come back when it is ready.")
     ] = False,
     mirror: Mirrors = None,
-    catalogue: Annotated[
-        list[Path] | None,
-        typer.Option(exists=True, file_okay=False, help="A folder with image entries of your own."),
-    ] = None,
+    catalogue: Catalogues = None,
     http_port: Annotated[
         int | None, typer.Option(help="The gateway's port; 80, else 8080, else any.")
     ] = None,

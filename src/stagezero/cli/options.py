@@ -14,6 +14,16 @@ Namespace = Annotated[
     str, typer.Option("--namespace", "-n", help="The namespace; the kubeconfig's if left out.")
 ]
 
+Catalogues = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--catalogue",
+        exists=True,
+        file_okay=False,
+        help="A folder with image entries of your own.",
+    ),
+]
+
 
 def state_of(state: Path | None) -> Path:
     """The folder of an installation: as asked, else below XDG_STATE_HOME."""

@@ -25,10 +25,11 @@ from stagezero.store.lock import holder
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """A control plane that runs."""
+    """A control plane that runs; `catalogues` are the folders that it was told of."""
 
     pid: int
     ports: Ports
+    catalogues: tuple[Path, ...] = ()
 
 
 def running(settings: Settings) -> ControlPlane | None:
@@ -37,7 +38,8 @@ def running(settings: Settings) -> ControlPlane | None:
         facts = json.loads(settings.running.read_text())
         pid = int(facts["pid"])
         if start_ticks(pid) == facts["started"]:
-            return ControlPlane(pid, Ports(**facts["ports"]))
+            folders = tuple(map(Path, facts.get("catalogues", ())))
+            return ControlPlane(pid, Ports(**facts["ports"]), folders)
     return None
 
 

@@ -70,7 +70,7 @@ class Settings:
 
     @property
     def running(self) -> Path:
-        """Written while the control plane runs: its pid and addresses."""
+        """Written while the control plane runs: its pid, ports and catalogues."""
         return self.state / "running.json"
 
     @property

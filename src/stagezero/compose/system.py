@@ -157,7 +157,12 @@ def _make_folders(settings: Settings) -> None:
 
 
 def _write_running(settings: Settings, ports: Ports) -> None:
-    facts = {"pid": os.getpid(), "started": start_ticks(os.getpid()), "ports": asdict(ports)}
+    facts = {
+        "pid": os.getpid(),
+        "started": start_ticks(os.getpid()),
+        "ports": asdict(ports),
+        "catalogues": [str(folder) for folder in settings.catalogues],
+    }
     new = settings.running.with_suffix(".new")
     new.write_text(json.dumps(facts))
     new.replace(settings.running)
