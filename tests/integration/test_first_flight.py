@@ -111,6 +111,57 @@ async def test_ready_waits_for_envoy(plane: Plane) -> None:
     await plane.until(InferenceService, "mnist", is_ready)
 
 
+def is_denied(thing: InferenceService) -> bool:
+    ready = find(thing.status.conditions, "Ready")
+    return ready is not None and ready.status == "False" and ready.reason == "Refused"
+
+
+def mnist_on(disk: str) -> Raw:
+    """The service with a nodeSelector, which Knative does not allow unless told to."""
+    raw = mnist()
+    raw["spec"]["predictor"]["nodeSelector"] = {"disk": disk}
+    return raw
+
+
+async def move(plane: Plane, disk: str | None) -> None:
+    patch = {"spec": {"predictor": {"nodeSelector": {"disk": disk}}}}
+    await plane.client.patch(InferenceService, Key("default", "mnist"), patch)
+
+
+async def test_what_knative_denies_is_told_in_the_conditions(plane: Plane) -> None:
+    await plane.apply(mnist_on("ssd"))
+    denied = await plane.until(InferenceService, "mnist", is_denied)
+    predictor = find(denied.status.conditions, "PredictorReady")
+    assert predictor is not None and (predictor.status, predictor.reason) == ("False", "Refused")
+    assert "must not set the field(s): spec.template.spec.nodeSelector" in predictor.message
+    assert denied.status.observed_generation == denied.metadata.generation
+
+
+async def test_a_denial_is_gone_once_the_service_is_repaired(plane: Plane) -> None:
+    await plane.apply(mnist_on("ssd"))
+    await plane.until(InferenceService, "mnist", is_denied)
+    await move(plane, None)
+    ready = await plane.until(InferenceService, "mnist", is_ready)
+    assert not any(condition.reason == "Refused" for condition in ready.status.conditions)
+
+
+async def test_a_denied_edit_leaves_what_runs(plane: Plane) -> None:
+    await plane.apply(mnist())
+    before = await plane.until(InferenceService, "mnist", is_ready)
+    await move(plane, "ssd")
+    denied = await plane.until(InferenceService, "mnist", is_denied)
+    assert denied.status.url == before.status.url
+    assert denied.status.components == before.status.components
+
+
+async def test_a_denial_that_lasts_writes_no_status_again(plane: Plane) -> None:
+    await plane.apply(mnist_on("ssd"))
+    denied = await plane.until(InferenceService, "mnist", is_denied)
+    await asyncio.sleep(3600)
+    again = await plane.client.get(InferenceService, "mnist", "default")
+    assert again.metadata.resource_version == denied.metadata.resource_version
+
+
 async def test_deletion_takes_everything_along(plane: Plane) -> None:
     await plane.apply(mnist())
     await plane.until(InferenceService, "mnist", is_ready)

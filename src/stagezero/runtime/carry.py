@@ -14,7 +14,7 @@ from stagezero.client.client import AS_MERGE_PATCH, Client
 from stagezero.runtime.difference import desired_patch, exact
 from stagezero.runtime.events import Recorder
 from stagezero.runtime.loop import StepFailed
-from stagezero.runtime.plan import Happening, Plan, warning
+from stagezero.runtime.plan import Happening, Plan, Refusal, warning
 from stagezero.runtime.settled import Settled
 
 TRANSIENT = (errors.Unavailable, errors.InternalError, errors.TooManyRequests)
@@ -30,6 +30,8 @@ class NotOwned(StepFailed):
             f'There is an existing {kind} "{name}" that {owner.resource.kind} '
             f'"{owner.metadata.name}" does not own: delete or rename it.'
         )
+        self.event_reason = "NotOwned"
+        self.refusal = Refusal(thing, "NotOwned", str(self))
 
 
 class Refused(StepFailed):
@@ -38,6 +40,8 @@ class Refused(StepFailed):
     def __init__(self, verb: str, thing: Object, error: errors.ApiError) -> None:
         kind, name = thing.resource.kind, thing.metadata.name
         super().__init__(f'Cannot {verb} {kind} "{name}": {error.message}')
+        self.event_reason = "InternalError"
+        self.refusal = Refusal(thing, "Refused", str(self))
 
 
 class Carrier:
@@ -58,14 +62,11 @@ class Carrier:
         failed: StepFailed | None = None
         try:
             await self._write(primary, plan)
-        except NotOwned as error:
+        except (NotOwned, Refused) as error:
             failed = error
-            await self._tell(primary, (warning("NotOwned", str(error)),))
-        except Refused as error:
-            failed = error
-            await self._tell(primary, (warning("InternalError", str(error)),))
-        else:
-            await self._tell(primary, plan.events)
+            await self._tell(primary, (warning(error.event_reason, str(error)),))
+            plan = plan.after(error.refusal)
+        await self._tell(primary, plan.events)
         if plan.error is not None:
             await self._tell(primary, (warning("InternalError", plan.error),))
         if plan.status is not None:

@@ -1,6 +1,7 @@
 """What a controller decides: a value that the engine carries out. Pure data."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from stagezero.api.base import Object
 
@@ -25,6 +26,15 @@ def warning(reason: str, message: str) -> Happening:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What could not be written: the object as wanted, a reason for conditions, the words."""
+
+    thing: Object
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """What shall be: objects, deletions, the primary's status, events, and when to look again.
 
@@ -33,6 +43,7 @@ class Plan:
     `claim`: objects as seen, but with the owner references they shall have (adopted, or let go).
     `status`: the primary with the status it shall have; replaced exactly, written if it differs.
     `recheck_s`: look again after so many seconds even if nothing happens.
+    `if_refused`: what to tell instead (status and events) when an object may not be written.
     `error`: the goal cannot be reached now: Warning InternalError event, retry with back-off.
     """
 
@@ -43,6 +54,13 @@ class Plan:
     events: tuple[Happening, ...] = ()
     recheck_s: float | None = None
     error: str | None = None
+    if_refused: "Callable[[Refusal], Plan] | None" = field(default=None, compare=False)
+
+    def after(self, refusal: Refusal) -> "Plan":
+        """What is left of the plan when an object was refused: the status, but no good news."""
+        if self.if_refused is not None:
+            return self.if_refused(refusal)
+        return replace(self, events=())
 
 
 NOTHING = Plan()

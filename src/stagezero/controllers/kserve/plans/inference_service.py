@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -35,8 +36,13 @@ from stagezero.controllers.kserve.plans.runtimes import (
     container_of,
     select,
 )
-from stagezero.controllers.kserve.plans.status import READY, refused_status, status_of
-from stagezero.runtime.plan import NOTHING, Happening, Plan, normal, warning
+from stagezero.controllers.kserve.plans.status import (
+    READY,
+    denied_status,
+    refused_status,
+    status_of,
+)
+from stagezero.runtime.plan import NOTHING, Happening, Plan, Refusal, normal, warning
 
 MODEL_MESH, RAW, STANDARD = "ModelMesh", "RawDeployment", "Standard"
 
@@ -78,7 +84,16 @@ def plan(observed: Observed, now: datetime) -> Plan:
         delete=_leftovers(observed, components),
         status=replace(isvc, status=status),
         events=(*_news(isvc, status), *_notices(isvc)),
+        if_refused=partial(_denied, isvc, status, now),
     )
+
+
+def _denied(
+    isvc: InferenceService, status: InferenceServiceStatus, now: datetime, refusal: Refusal
+) -> Plan:
+    """Tell in the conditions what the API does not let us write; what runs already stays."""
+    denied = denied_status(isvc, status, refusal, now)
+    return Plan(status=replace(isvc, status=denied), events=tuple(_news(isvc, denied)))
 
 
 def _components(observed: Observed, mode: str | None) -> Iterator[Component]:

@@ -17,6 +17,7 @@ from stagezero.api.serving_kserve import (
 )
 from stagezero.controllers.kserve.plans.components import PREDICTOR, service_name
 from stagezero.controllers.kserve.plans.ingress import cluster_host, entry_component, service_url
+from stagezero.runtime.plan import Refusal
 
 READY, INGRESS_READY = "Ready", "IngressReady"
 Services = Mapping[str, serving.Service]
@@ -171,6 +172,19 @@ def refused_status(
         observed_generation=isvc.metadata.generation,
         conditions=settle(isvc.status.conditions, [*kept, refusal, ready], now),
     )
+
+
+def denied_status(
+    isvc: InferenceService, status: InferenceServiceStatus, refusal: Refusal, now: datetime
+) -> InferenceServiceStatus:
+    """The status when the API refuses an object that the service needs; its words for the user."""
+    titles = {name: f"{kind.capitalize()}Ready" for kind, name in names(isvc).items()}
+    is_component = isinstance(refusal.thing, serving.Service)
+    kind = titles[refusal.thing.metadata.name] if is_component else INGRESS_READY
+    denial = Condition(type=kind, status=FALSE, reason=refusal.reason, message=refusal.message)
+    kept = [condition for condition in status.conditions if condition.type not in (READY, kind)]
+    conditions = [*kept, denial, replace(denial, type=READY)]
+    return replace(status, conditions=settle(isvc.status.conditions, conditions, now))
 
 
 def names(isvc: InferenceService) -> dict[str, str]:
