@@ -9,12 +9,14 @@ from stagezero.api.serving_kserve import (
     ClusterServingRuntime,
     ModelFormat,
     ModelSpec,
+    PredictorSpec,
     ServingRuntimeSpec,
 )
 from stagezero.controllers.kserve.plans.runtimes import (
     Candidate,
     NoRuntime,
     container_of,
+    placed,
     select,
 )
 
@@ -129,6 +131,42 @@ def test_resources_are_merged_by_key() -> None:
     container = container_of(wanted, select(wanted, STOCK), META)
     assert container.resources.limits == {"cpu": "1", "memory": "8Gi"}
     assert container.resources.requests == {"cpu": "1", "memory": "2Gi"}
+
+
+def runtime_with(**spec: object) -> Candidate:
+    return Candidate("mine", msgspec.convert(spec, ServingRuntimeSpec))
+
+
+def test_a_probe_is_merged_by_field() -> None:
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}
+    runtime = runtime_with(containers=[{"name": "c", "livenessProbe": probe}])
+    wanted = from_raw_model({"livenessProbe": {"periodSeconds": 30}})
+    merged = container_of(wanted, runtime, META).liveness_probe
+    assert merged is not None and merged.http_get is not None
+    assert (merged.http_get.path, merged.period_seconds) == ("/healthz", 30)
+
+
+PLACE = {
+    "nodeSelector": {"disk": "ssd", "zone": "a"},
+    "affinity": {"nodeAffinity": {"x": 1}},
+    "tolerations": [{"key": "gpu"}],
+}
+
+
+def test_pods_run_where_the_runtime_says() -> None:
+    assert placed(PredictorSpec(), runtime_with(**PLACE)) == msgspec.convert(PLACE, PredictorSpec)
+
+
+def test_the_predictor_s_place_wins_over_the_runtime_s() -> None:
+    own = {
+        "nodeSelector": {"zone": "b"},
+        "affinity": {"podAffinity": {"y": 1}},
+        "tolerations": [{"key": "tpu"}],
+    }
+    found = placed(msgspec.convert(own, PredictorSpec), runtime_with(**PLACE))
+    assert found.node_selector == {"disk": "ssd", "zone": "b"}
+    assert found.affinity == {"nodeAffinity": {"x": 1}, "podAffinity": {"y": 1}}
+    assert found.tolerations == [{"key": "tpu"}]
 
 
 def test_runtime_version_becomes_the_tag() -> None:

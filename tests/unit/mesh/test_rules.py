@@ -167,6 +167,20 @@ def test_what_is_not_obeyed_is_noted() -> None:
     assert found.notes == ("spec.http[0].fault",)
 
 
+@pytest.mark.parametrize(
+    ("derived", "notes"),
+    [
+        ("FROM_REQUEST_PORT", ("spec.http[0].redirect.derivePort",)),
+        ("FROM_PROTOCOL_DEFAULT", ()),
+    ],
+)
+def test_a_redirect_to_the_port_of_the_request_is_noted(
+    derived: str, notes: tuple[str, ...]
+) -> None:
+    found = read(virtual_service("x", ["x"], {"redirect": {"uri": "/", "derivePort": derived}}))
+    assert found.notes == notes
+
+
 def test_knatives_routes_are_read() -> None:
     found = read(knative_route("hello"))
     rule = found.rules[0]

@@ -80,6 +80,8 @@ def _not_obeyed(route: HTTPRoute) -> Iterator[str]:
         yield "corsPolicy"
     if route.delegate:
         yield "delegate"
+    if route.redirect is not None and route.redirect.derive_port == "FROM_REQUEST_PORT":
+        yield "redirect.derivePort"
 
 
 class _Reader:

@@ -34,6 +34,7 @@ from stagezero.controllers.kserve.plans.runtimes import (
     Candidate,
     NoRuntime,
     container_of,
+    placed,
     select,
 )
 from stagezero.controllers.kserve.plans.status import (
@@ -108,7 +109,8 @@ def _components(observed: Observed, mode: str | None) -> Iterator[Component]:
     if predictor.model is not None:
         runtime = select(predictor.model, observed.runtimes)
         container = container_of(predictor.model, runtime, isvc.metadata)
-        yield Component(PREDICTOR, predictor, container, predictor.model.storage_uri or "")
+        uri = predictor.model.storage_uri or ""
+        yield Component(PREDICTOR, placed(predictor, runtime), container, uri)
         protocol = predictor.model.protocol_version or protocol
     elif predictor.containers:
         yield custom_component(isvc, PREDICTOR, predictor, protocol)

@@ -1,7 +1,8 @@
 """Which runtime serves a model, and the container that results from both (KServe 0.8, spec §1.3).
 
 A named runtime is taken if it knows the format; else the first one, namespace before cluster, by
-name, that may be selected automatically. The runtime's container is overlaid by the predictor's.
+name, that may be selected automatically. The runtime's container, and where its pods may run, are
+overlaid by the predictor's.
 """
 
 import json
@@ -10,12 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from msgspec import convert
+from msgspec.structs import replace
 
 from stagezero.api.base import ObjectMeta, Raw, part_to_raw
 from stagezero.api.container import Container
 from stagezero.api.serving_kserve import (
     CONTAINER_NAME,
     ModelSpec,
+    PredictorSpec,
     ServingRuntimeSpec,
     SupportedModelFormat,
 )
@@ -137,20 +140,35 @@ def container_of(model: ModelSpec, runtime: Candidate, metadata: ObjectMeta) -> 
     return convert(merged, Container)
 
 
+def placed(predictor: PredictorSpec, runtime: Candidate) -> PredictorSpec:
+    """The predictor with the runtime's node selector, affinity and tolerations below its own."""
+    base = runtime.spec
+    affinity = predictor.affinity
+    if base.affinity is not None:
+        affinity = _overlaid(base.affinity, affinity or {})
+    return replace(
+        predictor,
+        node_selector={**base.node_selector, **predictor.node_selector},
+        affinity=affinity,
+        tolerations=predictor.tolerations or base.tolerations,
+    )
+
+
 def _merge(base: Raw, overlay: Raw) -> Raw:
-    merged = {**base, **overlay}
+    merged = _overlaid(base, overlay)
     for name in ("args", "env"):
         joined = [*base.get(name, []), *overlay.get(name, [])]
         if joined:
             merged[name] = joined
-    sizes = {**base.get("resources", {})}
-    for name, amounts in overlay.get("resources", {}).items():
-        old = sizes.get(name)
-        if isinstance(old, dict) and isinstance(amounts, dict):
-            amounts = {**old, **amounts}
-        sizes[name] = amounts
-    if sizes:
-        merged["resources"] = sizes
+    return merged
+
+
+def _overlaid(base: Raw, overlay: Raw) -> Raw:
+    """JSON over JSON, as Go decodes one into the other: objects key by key, all else replaced."""
+    merged = {**base, **overlay}
+    for name in base.keys() & overlay.keys():
+        if isinstance(base[name], dict) and isinstance(overlay[name], dict):
+            merged[name] = _overlaid(base[name], overlay[name])
     return merged
 
 
