@@ -29,6 +29,7 @@ from stagezero.api.core import (
     ServicePort,
     ServiceSpec,
 )
+from stagezero.api.node import NodeCondition
 from stagezero.api.times import write_time
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -123,7 +124,7 @@ def node(name: str = "n", ready: str = "True", **more: Any) -> Node:
     spec = more.pop("spec", None)
     found = Node(
         metadata=meta(name, namespace="", **more),
-        status=NodeStatus(allocatable=room, conditions=[Condition("Ready", ready)]),
+        status=NodeStatus(allocatable=room, conditions=[NodeCondition("Ready", ready)]),
     )
     return found if spec is None else replace(found, spec=spec)
 
