@@ -5,12 +5,16 @@ again", never "lost update". A write that the API refuses is told on the primary
 not keep its status from being written.
 """
 
+import asyncio
+from dataclasses import replace
+
 import msgspec
 
 from stagezero.api import errors
 from stagezero.api.base import Object, Raw, T, controller_of, to_raw
 from stagezero.client.cache import Caches
 from stagezero.client.client import AS_MERGE_PATCH, Client
+from stagezero.runtime.contests import BURST, Contests
 from stagezero.runtime.difference import desired_patch, exact
 from stagezero.runtime.events import Recorder
 from stagezero.runtime.loop import StepFailed
@@ -44,6 +48,17 @@ class Refused(StepFailed):
         self.refusal = Refusal(thing, "Refused", str(self))
 
 
+class Contested(StepFailed):
+    """Somebody undoes what a plan wants again and again."""
+
+    def __init__(self, thing: Object) -> None:
+        kind, name = thing.resource.kind, thing.metadata.name
+        super().__init__(
+            f'{kind} "{name}" was changed back {BURST} times: two programs want it to be different, '
+            "and it is written less often until one of them gives in"
+        )
+
+
 class Carrier:
     """Makes the API agree with plans."""
 
@@ -52,6 +67,7 @@ class Carrier:
         self._caches = caches
         self._recorder = recorder
         self._settled = Settled(caches)
+        self._contests = Contests()
 
     async def carry_out(self, primary: Object, plan: Plan) -> None:
         """Apply, delete, tell events, write the status; errors of the API go up.
@@ -62,6 +78,9 @@ class Carrier:
         failed: StepFailed | None = None
         try:
             await self._write(primary, plan)
+        except Contested as error:
+            failed = error  # no event: each would be one more write
+            plan = replace(plan, events=())
         except (NotOwned, Refused) as error:
             failed = error
             await self._tell(primary, (warning(error.event_reason, str(error)),))
@@ -92,17 +111,27 @@ class Carrier:
             return
         before = self._caches.raw(type(desired), desired.key)
         if before is None:
-            await self._create(desired)
+            await self._insist(desired, None)
             return
         self._check_owner(desired, primary)
         patch = desired_patch(before, to_raw(desired), desired.resource.is_builtin)
         if patch and not self._settled.is_as_left(desired, before):
-            answer = await self._change(desired, patch, before)
-            self._settled.remember(desired, msgspec.json.decode(answer))
+            await self._insist(desired, (patch, before))
         else:
             self._settled.remember(desired, before)
 
-    async def _create(self, desired: Object) -> None:
+    async def _insist(self, desired: Object, change: tuple[Raw, Raw] | None) -> None:
+        """Create or change an object; Contested if that was undone too often."""
+        name, now_s = (type(desired), desired.key), asyncio.get_running_loop().time()
+        is_again = self._settled.was_wanted(desired)
+        if is_again and not self._contests.allows(name, now_s):
+            raise Contested(desired)
+        answer = await (self._change(desired, *change) if change else self._create(desired))
+        self._settled.remember(desired, msgspec.json.decode(answer))
+        if is_again:
+            self._contests.count(name, now_s)
+
+    async def _create(self, desired: Object) -> bytes:
         path = desired.resource.path(desired.metadata.namespace)
         body = msgspec.json.encode(to_raw(desired))
         try:
@@ -115,7 +144,7 @@ class Carrier:
         except errors.ApiError as error:
             raise Refused("create", desired, error) from error
         self._caches.of(type(desired)).note(response.body)
-        self._settled.remember(desired, msgspec.json.decode(response.body))
+        return response.body
 
     async def _change(self, desired: Object, patch: Raw, before: Raw) -> bytes:
         try:

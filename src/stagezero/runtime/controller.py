@@ -9,14 +9,15 @@ from typing import Any, Generic, TypeVar
 from stagezero.api.base import Key, Object, controller_of
 from stagezero.client.cache import Caches
 from stagezero.kit.clock import Clock
-from stagezero.runtime.carry import Carrier, NotOwned
+from stagezero.runtime.carry import Carrier, Contested, NotOwned
 from stagezero.runtime.loop import Keys, Loop, StepFailed
 from stagezero.runtime.plan import Plan
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 10.0
-"""After how long an object of somebody else that is in the way may have been removed."""
+"""After how long an object of somebody else that is in the way may have been removed, or a fight
+over an object may have ended."""
 
 P = TypeVar("P", bound=Object)
 O = TypeVar("O")  # noqa: E741  # what a controller observes
@@ -106,7 +107,7 @@ class ControllerLoop:
         plan = self._controller.plan(observed, self._clock.now())
         try:
             await self._carrier.carry_out(primary, plan)
-        except NotOwned as error:
+        except (NotOwned, Contested) as error:
             # The remedy is the user's, on an object that wakes nobody here.
             log.warning("%s %s: %s", self._controller.name, key, error)
             return LOOK_AGAIN_S

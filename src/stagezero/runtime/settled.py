@@ -49,6 +49,11 @@ class Settled:
             return False
         return left.stored == _digest(before)
 
+    def was_wanted(self, desired: Object) -> bool:
+        """Whether the last thing wanted of the object was the same."""
+        left = self._left.get((type(desired), desired.key))
+        return left is not None and left.wanted == _digest_of_object(desired)
+
     def remember(self, desired: Object, stored: Raw) -> None:
         """Keep how the server holds an object that is as `desired`."""
         version = stored["metadata"]["resourceVersion"]
