@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stagezero.api.node import Node
@@ -107,6 +108,14 @@ def test_a_heartbeat_moves_every_five_minutes_or_with_a_change(
     again = node_object(machine, BRIDGE, "0.1.0", first, NOW + after)
     beats = {c.last_heartbeat_time for c in again.status.conditions}
     assert beats == {write_time(NOW + after if moves else NOW)}
+
+
+def test_a_heartbeat_that_is_no_date_is_written_anew() -> None:
+    first = _node()
+    broken = [msgspec.structs.replace(c, last_heartbeat_time="x") for c in first.status.conditions]
+    status = msgspec.structs.replace(first.status, conditions=broken)
+    again = _node(before=msgspec.structs.replace(first, status=status))
+    assert {c.last_heartbeat_time for c in again.status.conditions} == {write_time(NOW)}
 
 
 def test_this_machine_can_be_read(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from stagezero.api import conditions
 from stagezero.api.base import ObjectMeta
 from stagezero.api.fields import Quantity
 from stagezero.api.node import Node, NodeAddress, NodeCondition, NodeStatus, NodeSystemInfo
-from stagezero.api.times import write_time
-from stagezero.kit.clock import parse_rfc3339
+from stagezero.api.times import parse_time, write_time
 from stagezero.node.sandbox.runtime import RuntimeInfo
 
 CPU_OVERCOMMIT = 16
@@ -105,12 +104,19 @@ def _heard_of(
     old: list[NodeCondition], found: list[NodeCondition], now: datetime
 ) -> list[NodeCondition]:
     kept = old[0].last_heartbeat_time if old else None
-    if kept is not None and timedelta(0) <= now - parse_rfc3339(kept) < HEARTBEAT_PERIOD:
+    if kept is not None and _is_recent(kept, now):
         unchanged = [replace(condition, last_heartbeat_time=kept) for condition in found]
         if unchanged == old:
             return unchanged
     at = write_time(now)
     return [replace(condition, last_heartbeat_time=at) for condition in found]
+
+
+def _is_recent(heartbeat: str, now: datetime) -> bool:
+    try:
+        return timedelta(0) <= now - parse_time(heartbeat) < HEARTBEAT_PERIOD
+    except ValueError:  # somebody else wrote it
+        return False
 
 
 def _conditions(machine: Machine, info: RuntimeInfo) -> list[NodeCondition]:
