@@ -54,8 +54,8 @@ class Contested(StepFailed):
     def __init__(self, thing: Object) -> None:
         kind, name = thing.resource.kind, thing.metadata.name
         super().__init__(
-            f'{kind} "{name}" was changed back {BURST} times: two programs want it to be different, '
-            "and it is written less often until one of them gives in"
+            f'{kind} "{name}" was changed back {BURST} times: two programs want it to be '
+            "different, and it is written less often until one of them gives in"
         )
 
 
