@@ -1,8 +1,6 @@
 """`python -m stagezero.modelserver`."""
 
-import sys
-
-from stagezero.modelserver.main import main
+from stagezero.modelserver.main import leave, main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

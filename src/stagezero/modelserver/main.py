@@ -5,6 +5,7 @@ modules are imported once the arguments are good; a process that was forked from
 them already.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -26,7 +27,8 @@ _TERMINATION_BYTES = 4096
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until told to stop; 0 after a clean stop, 1 if it could not start."""
     _configure_logging()
-    signal.signal(signal.SIGTERM, _stop_early)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop_early)
     termination_log = os.environ.get("TERMINATION_LOG")
     try:
         settings = parse(sys.argv[1:] if argv is None else argv, os.environ)
@@ -43,6 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.exception("the model server failed")
         _leave_message(termination_log, f"the model server failed: {error!r}")
     return 1
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: threads that a framework left must not hold it, or crash it."""
+    logging.shutdown()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def preload(runtime: str) -> None:
@@ -67,8 +78,11 @@ def _configure_logging() -> None:
 
 
 def _stop_early(number: int, frame: object) -> NoReturn:
-    """Told to stop while the model loads: nothing is under way, so nothing is to be finished."""
-    raise SystemExit(0)
+    """Told to stop while the model loads: nothing is under way, so nothing is to be finished.
+
+    Not by an exception: in the midst of a framework's import it might be caught and forgotten.
+    """
+    leave(0)
 
 
 def _leave_message(path: str | None, message: str) -> None:

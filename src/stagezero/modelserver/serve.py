@@ -16,7 +16,12 @@ from stagezero.modelserver.errors import ModelMissing
 from stagezero.modelserver.registry import Registry
 from stagezero.modelserver.runtimes.base import LoadOptions, Runtime
 from stagezero.modelserver.runtimes.table import entry_of, import_handler, open_runtime
-from stagezero.modelserver.transports.listener import address_text, listen, serve_until_stopped
+from stagezero.modelserver.transports.listener import (
+    address_text,
+    listen,
+    serve_until_stopped,
+    told_to_stop,
+)
 from stagezero.modelserver.transports.port import Limits, Port
 from stagezero.modelserver.worker import Worker
 
@@ -84,6 +89,7 @@ async def _run(settings: Settings, runtime: Runtime, models: Registry[Any], load
     handler = make_handler(models, worker, settings.predict_timeout_s)
     access = AccessLog(loop, sys.stdout.fileno())
     port = Port(handler, access, Limits(settings.max_body_bytes), loop)
+    stop = told_to_stop(loop)
     server = await listen(settings, port)
     log.info(
         "serving model=%s runtime=%s framework=%r python=%s prefix=%s address=%s loaded_s=%.3f",
@@ -95,7 +101,7 @@ async def _run(settings: Settings, runtime: Runtime, models: Registry[Any], load
         address_text(settings),
         loaded_s,
     )
-    finished = await serve_until_stopped(server, port)
+    finished = await serve_until_stopped(server, port, stop)
     access.flush()
     worker.close()
     log.info("stopped%s", "" if finished else ", with requests unanswered after the grace period")

@@ -472,3 +472,9 @@ def test_a_mirror_to_nowhere_leaves_its_route_alone() -> None:
     assert rule.action.mirror is None
     [problem] = routing.contributions[Key("default", "x")].problems
     assert problem.reason is Reason.DESTINATION_NOT_FOUND
+
+
+def test_two_hosts_that_lead_back_to_themselves_are_said() -> None:
+    route = {"route": [to(LOOPBACK)], "rewrite": {"authority": "in.ner"}}
+    found = plan(virtual_service("x", ["in.ner", "al.so"], route, gateways=(LOCAL,)))
+    assert "leads back to itself" in message(found, "x")

@@ -38,6 +38,10 @@ class Looped(Exception):
     """The rules of a host were asked for while they were being made."""
 
 
+_NO_ANSWER = object()
+"""Equal to no answer: what is remembered of a question that came back to itself."""
+
+
 @dataclass(frozen=True, eq=False)
 class Contribution:
     """Everything that one VirtualService gives, and what was asked to make it."""
@@ -71,9 +75,12 @@ class Trace:
     def __call__(self, question: Question) -> Any:
         """Ask, and remember the answer."""
         if question not in self.asked:
-            self.asked[question] = object()  # equal to no answer, should asking fail
+            self.asked[question] = _NO_ANSWER
             self.asked[question] = self.ask(question)
-        return self.asked[question]
+        answer = self.asked[question]
+        if answer is _NO_ANSWER:
+            raise Looped(question)  # again, for another host of the same VirtualService
+        return answer
 
 
 HostRules = tuple[tuple[Key, Piece], ...]

@@ -56,11 +56,16 @@ def _remove_stale(path: Path) -> None:
         path.unlink()
 
 
-async def serve_until_stopped(server: asyncio.Server, port: Port) -> bool:
-    """Serve until SIGTERM or SIGINT, then drain; False if something was left unanswered."""
+def told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """What SIGTERM and SIGINT set from now on; to be asked for before anybody can connect."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        port.loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve_until_stopped(server: asyncio.Server, port: Port, stop: asyncio.Event) -> bool:
+    """Serve until `stop` is set, then drain; False if something was left unanswered."""
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SWEEP_EVERY_S):
