@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from stagezero.api import autoscaling_knative as autoscaling
@@ -72,12 +73,13 @@ class FakeMesh:
 
 def ready_status(pod: Pod) -> Raw:
     """The status of a pod that runs and is ready."""
-    number = sum(pod.metadata.name.encode()) % 250 + 1
+    # Of 24 bits: two pods that met at one address would be one endpoint, and never two.
+    address = f"10.{'.'.join(map(str, sha256(pod.metadata.name.encode()).digest()[:3]))}"
     kinds = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
     return {
         "phase": "Running",
-        "podIP": f"10.1.0.{number}",
-        "podIPs": [{"ip": f"10.1.0.{number}"}],
+        "podIP": address,
+        "podIPs": [{"ip": address}],
         "startTime": "2026-01-01T00:00:00Z",
         "conditions": [{"type": kind, "status": "True"} for kind in kinds],
         "containerStatuses": [
